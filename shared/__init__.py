@@ -1,0 +1,1 @@
+"""Earshot's core: Graph's protocol and our decisions as values, and the adapters that touch the world."""

@@ -1,0 +1,158 @@
+"""Entra's endpoints: tokens for apps, metadata and keys for those who check tokens, and a managed identity.
+
+Secrets are taken on trust unless one was configured: who may call whom is not what this simulator examines. Not here: users
+who sign in.
+"""
+
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from aiohttp import web
+
+from local.graph.tokens import ACCESS_TOKEN_SECONDS, Authority
+
+DOMAIN = "contoso.onmicrosoft.com"
+SHARED_TENANTS = frozenset({"common", "organizations"})
+SYSTEM_IDENTITY = "5e1f0000-0000-4000-8000-00000000a1d0"
+EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ROLES = ["ChannelMessage.Read.All", "Chat.Read.All", "Mail.Read", "User.Read.All"]
+
+
+class Entra:
+    """The authority's endpoints, the same over http and https."""
+
+    def __init__(self, authority: Authority, *, client_secret: str | None = None) -> None:
+        self._authority = authority
+        self._client_secret = client_secret
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return every endpoint; keys and metadata exist for `common` and for the tenant."""
+        return [
+            web.post("/{tenant}/oauth2/v2.0/token", self.token),
+            web.get("/{tenant}/.well-known/openid-configuration", self.metadata_v1),
+            web.get("/{tenant}/v2.0/.well-known/openid-configuration", self.metadata_v2),
+            web.get("/{tenant}/discovery/keys", self.keys),
+            web.get("/{tenant}/discovery/v2.0/keys", self.keys),
+            web.get("/{tenant}/discovery/instance", self.instance),
+            web.get("/msi/token", self.managed_identity),
+        ]
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Answer the client credentials grant.
+
+        https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        """
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        tenant_id = self._tenant(request)
+        if tenant_id is None:
+            return _refusal(400, "invalid_request", "AADSTS90002: Tenant not found.")
+        if form.get("grant_type") != "client_credentials":
+            return _refusal(400, "unsupported_grant_type", "AADSTS70003: Only client_credentials is simulated.")
+        app_id, scope = form.get("client_id", ""), form.get("scope", "")
+        if not scope.endswith("/.default"):
+            return _refusal(400, "invalid_scope", "AADSTS1002012: The scope must end in /.default.")
+        objection = self._object_to(form, app_id, tenant_id)
+        if objection:
+            return _refusal(401, "invalid_client", objection)
+        audience = scope.removesuffix("/.default")
+        token = self._authority.access_token(audience=audience, app_id=app_id, tenant_id=tenant_id, roles=ROLES)
+        lifetime = {"expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS}
+        return web.json_response({"token_type": "Bearer", "access_token": token} | lifetime)
+
+    async def metadata_v1(self, request: web.Request) -> web.Response:
+        """Answer with the metadata of v1 tokens."""
+        return self._metadata(request, self._authority.issuer("v1", self._placeholder(request)), "")
+
+    async def metadata_v2(self, request: web.Request) -> web.Response:
+        """Answer with the metadata of v2 tokens."""
+        return self._metadata(request, self._authority.issuer("v2", self._placeholder(request)), "v2.0/")
+
+    async def keys(self, _request: web.Request) -> web.Response:
+        """Answer with the public keys, the current one first."""
+        return web.json_response({"keys": [key.published() for key in self._authority.keys]})
+
+    async def instance(self, request: web.Request) -> web.Response:
+        """Answer instance discovery, so that clients which insist on it are content."""
+        named = {"preferred_network": request.host, "preferred_cache": request.host, "aliases": [request.host]}
+        endpoint = f"{_base(request)}/{self._authority.tenant_id}/v2.0/.well-known/openid-configuration"
+        answer = {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [named]}
+        return web.json_response(answer)
+
+    async def managed_identity(self, request: web.Request) -> web.Response:
+        """Answer as the App Service token endpoint does; any value of its header is taken, none is refused.
+
+        https://learn.microsoft.com/en-us/azure/app-service/overview-managed-identity#rest-endpoint-reference
+        """
+        if not request.headers.get("X-IDENTITY-HEADER"):
+            return web.json_response({"statusCode": 401, "message": "The X-IDENTITY-HEADER is missing."}, status=401)
+        resource = request.query.get("resource")
+        if not resource:
+            return web.json_response({"statusCode": 400, "message": "The resource is missing."}, status=400)
+        app_id = request.query.get("client_id", SYSTEM_IDENTITY)
+        token = self._authority.access_token(
+            audience=resource, app_id=app_id, tenant_id=self._authority.tenant_id, roles=ROLES
+        )
+        expires = str(int(time.time()) + ACCESS_TOKEN_SECONDS)
+        named = {"resource": resource, "token_type": "Bearer", "client_id": app_id}
+        return web.json_response({"access_token": token, "expires_on": expires} | named)
+
+    def _tenant(self, request: web.Request) -> str | None:
+        asked = request.match_info["tenant"].lower()
+        ours = self._authority.tenant_id
+        return ours if asked in SHARED_TENANTS or asked in {ours, DOMAIN} else None
+
+    def _placeholder(self, request: web.Request) -> str:
+        return "{tenantid}" if request.match_info["tenant"] in SHARED_TENANTS else self._authority.tenant_id
+
+    def _object_to(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> str:
+        if not app_id:
+            return "AADSTS900144: The request body must contain 'client_id'."
+        if "client_assertion" in form:
+            return self._object_to_assertion(form, app_id, tenant_id)
+        secret = form.get("client_secret", "")
+        if not secret or (self._client_secret and not hmac.compare_digest(secret, self._client_secret)):
+            return "AADSTS7000215: Invalid client secret provided."
+        return ""
+
+    def _object_to_assertion(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> str:
+        """Check a federated assertion (ours) by its signature, a self-signed one by what it says of itself."""
+        if form.get("client_assertion_type") != JWT_BEARER:
+            return "AADSTS700024: client_assertion_type must be the JWT bearer type."
+        assertion = form["client_assertion"]
+        try:
+            claims = jwt.decode(assertion, options={"verify_signature": False, "verify_exp": True})
+            if claims.get("iss") == self._authority.issuer("v2", tenant_id):
+                self._authority.read(assertion, audiences=frozenset({EXCHANGE_AUDIENCE}))
+                return ""
+        except jwt.InvalidTokenError:
+            return "AADSTS50027: JWT token is invalid or malformed."
+        own = claims.get("iss") == claims.get("sub") == app_id
+        return "" if own else "AADSTS700021: The assertion's issuer or subject is not the application."
+
+    def _metadata(self, request: web.Request, issuer: str, version: str) -> web.Response:
+        tenant = f"{_base(request)}/{request.match_info['tenant']}"
+        oauth = f"{tenant}/oauth2/{version}"
+        answer: dict[str, Any] = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{oauth}authorize",
+            "token_endpoint": f"{oauth}token",
+            "device_authorization_endpoint": f"{oauth}devicecode",
+            "jwks_uri": f"{tenant}/discovery/{version}keys",
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["code", "id_token"],
+            "subject_types_supported": ["pairwise"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+        }
+        return web.json_response(answer)
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _refusal(status: int, error: str, description: str) -> web.Response:
+    return web.json_response({"error": error, "error_description": description}, status=status)

@@ -1,0 +1,63 @@
+"""What tells two changes apart: the version of a resource, and the key under which the ledger remembers a change."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.errors import GraphProtocolError
+from shared.graph.notification import resource_data
+from shared.graph.resource import Resource
+from shared.graph.timestamp import read_timestamp
+
+
+def read_version(notification: Mapping[str, Any], content: Mapping[str, Any] | None) -> str:
+    """Read the version that a change brought about; empty where nothing tells it from another change.
+
+    The notification's own etag comes first: content fetched later may be newer than the change it is fetched for. The
+    signature of encrypted data is the last resort: it differs between two deliveries of one change, so that such a
+    change may be handled twice, and never not at all.
+    """
+    data = resource_data(notification)
+    known = content or {}
+    candidates = (
+        data.get("@odata.etag"),
+        known.get("@odata.etag"),
+        known.get("etag"),
+        known.get("lastModifiedDateTime"),
+        data.get("sequenceNumber"),
+        data.get("eventTime"),
+        _signature(notification),
+    )
+    for candidate in candidates:
+        if isinstance(candidate, str | int) and not isinstance(candidate, bool) and candidate != "":
+            return str(candidate)
+    return ""
+
+
+def change_key(*, subscription: str, tenant_id: str, resource: Resource, version: str, deleted: bool) -> str:
+    """Make the key of one change: 40 hexadecimal digits, the same however and however often the change reaches us.
+
+    Whether it was *created* or *updated* is no part of it, because a delta query cannot tell.
+    """
+    parts = "\n".join((subscription, tenant_id.lower(), str(resource), version, "deleted" if deleted else "present"))
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def read_changed(content: Mapping[str, Any] | None) -> datetime | None:
+    """Read when a resource last changed, to order the states of one item; None where it does not say."""
+    try:
+        return read_timestamp((content or {}).get("lastModifiedDateTime"))
+    except GraphProtocolError:
+        return None
+
+
+def is_deletion(change_type: str, content: Mapping[str, Any] | None) -> bool:
+    """Tell whether the change leaves the item deleted: by its type, or by what Teams and delta results say inside."""
+    known = content or {}
+    return change_type == "deleted" or "@removed" in known or known.get("deletedDateTime") is not None
+
+
+def _signature(notification: Mapping[str, Any]) -> object:
+    content = notification.get("encryptedContent")
+    return content.get("dataSignature") if isinstance(content, dict) else None

@@ -1,0 +1,115 @@
+"""Our exception roots, each saying whose fault it is.
+
+    EarshotError
+    ├── GraphProtocolError     Graph, or somebody posing as it, sent what its pages do not allow
+    │   └── DecryptionError    an encrypted item that we must not or cannot open: one text for every reason
+    ├── UnknownEncryptionKey   the item names a certificate whose private key we do not have (yet)
+    ├── GraphApiError          Graph answered a request of ours with an error
+    ├── EnvelopeError          a message on our own queue is not one of ours
+    ├── SettingsError          we are misconfigured; names every problem at once
+    ├── StorageError           storage refused or did not answer; nothing was kept
+    └── HandlerWord            what a handler may say about a change
+        ├── RetryLater         again, after a while
+        └── GiveUp             never again: a dead letter with this reason
+
+A message names what happened, the id and the remedy; never a body, a token or a clientState.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+
+class EarshotError(Exception):
+    """Anything that goes wrong here and that we have a word for."""
+
+
+class GraphProtocolError(EarshotError):
+    """They sent what their pages do not allow."""
+
+
+class DecryptionError(GraphProtocolError):
+    """An encrypted item could not be opened.
+
+    One text for every reason, so that an answer never tells an attacker which check failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the encrypted content does not open with the key it names")
+
+
+class UnknownEncryptionKey(EarshotError):  # noqa: N818 - a state of ours that heals, not somebody's error
+    """No private key is at hand for this certificate id; it may arrive with the next look at the key store."""
+
+    def __init__(self, certificate_id: str) -> None:
+        super().__init__(
+            f"no private key for encryptionCertificateId {certificate_id[:128]!r}: "
+            "put it back where ENCRYPTION_KEYS points, and the item is opened on its next attempt"
+        )
+
+
+class GraphApiError(EarshotError):
+    """Graph said no.
+
+    ``status`` is the HTTP status, ``code`` Graph's own word for it, ``request_id`` what Microsoft's support asks for,
+    ``retry_after`` how long Graph told us to wait.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int,
+        code: str = "",
+        message: str = "",
+        request_id: str = "",
+        retry_after: timedelta | None = None,
+    ) -> None:
+        detail = f"{code}: {message}" if code else message or "no error body"
+        super().__init__(f"{what}: Graph answered {status} ({detail}); request-id {request_id or 'none'}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class EnvelopeError(EarshotError):
+    """A message on our queue cannot be read as an envelope."""
+
+
+class SettingsError(EarshotError):
+    """We are misconfigured. The text lists every problem and where the sample is."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"settings need attention (see local.settings.sample.json):\n{listed}")
+
+
+class StorageError(EarshotError):
+    """Storage refused or did not answer. The caller must not acknowledge what was to be kept."""
+
+
+class HandlerWord(EarshotError):  # noqa: N818 - a word, not an error
+    """What a handler says instead of returning."""
+
+
+class RetryLater(HandlerWord):
+    """Run this handler again for this change, after a while.
+
+    Args:
+        why: for the log and, after the last attempt, for the dead letter.
+        after: how long to wait; the schedule decides when it is None. Clamped to 6 days: a queue's visibility ends at 7.
+    """
+
+    def __init__(self, why: str = "", *, after: timedelta | None = None) -> None:
+        super().__init__(why or "the handler asked for another attempt")
+        self.after = after
+
+
+class GiveUp(HandlerWord):
+    """Never run this handler for this change again: it becomes a dead letter with this reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

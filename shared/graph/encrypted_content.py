@@ -1,0 +1,153 @@
+"""Opening the encrypted content of a rich notification, in the order Graph prescribes.
+
+Key by certificate id, thumbprint cross-checked, RSA-OAEP(SHA-1), HMAC-SHA256 over the ciphertext *before* AES-256-CBC.
+Where private keys come from is a port's business. https://learn.microsoft.com/graph/change-notifications-with-resource-data
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from shared.errors import DecryptionError, GraphProtocolError
+
+_AES_KEY_BYTES = 32
+_AES_BLOCK_BYTES = 16
+# Graph wraps keys with OAEP over SHA-1, for the hash and for MGF1; SHA-256 fails (docs#7345).
+_OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - Graph's choice
+
+Unwrap = Callable[[bytes], bytes]
+"""Open a wrapped AES key; raises ValueError where it does not open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptedContent:
+    """An item's ``encryptedContent`` as Graph sent it, still base64."""
+
+    data: str = field(repr=False)
+    data_key: str = field(repr=False)
+    data_signature: str = field(repr=False)
+    certificate_id: str
+    certificate_thumbprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptionKey:
+    """One of our encryption certificates and the way to use its private key.
+
+    ``certificate`` is base64 DER, as a subscription wants it; ``thumbprint`` is SHA-1 in upper-case hex.
+    """
+
+    certificate_id: str
+    thumbprint: str
+    certificate: str
+    not_before: float
+    not_after: float
+    unwrap: Unwrap = field(repr=False)
+
+
+def read_encrypted_content(notification: Mapping[str, Any]) -> EncryptedContent | None:
+    """Read an item's encrypted content; None if the item has none.
+
+    Property names are compared regardless of case: some of Graph's samples write ``EncryptedContent``.
+    Raises GraphProtocolError if it is there but not whole.
+    """
+    raw = _folded(notification, "encryptedcontent")
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise GraphProtocolError("encryptedContent is not an object")
+    names = ("data", "datakey", "datasignature", "encryptioncertificateid", "encryptioncertificatethumbprint")
+    values = [_folded(raw, name) for name in names]
+    if not all(isinstance(value, str) and value for value in values[:4]):
+        raise GraphProtocolError("encryptedContent lacks data, dataKey, dataSignature or encryptionCertificateId")
+    data, data_key, data_signature, certificate_id, thumbprint = (
+        value if isinstance(value, str) else "" for value in values
+    )
+    return EncryptedContent(
+        data=data,
+        data_key=data_key,
+        data_signature=data_signature,
+        certificate_id=certificate_id,
+        certificate_thumbprint=thumbprint,
+    )
+
+
+def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
+    """Verify and decrypt one item's content to the resource's JSON object.
+
+    Raises DecryptionError, the same for every reason.
+    """
+    if content.certificate_thumbprint and not hmac.compare_digest(
+        content.certificate_thumbprint.upper().encode(), key.thumbprint.encode()
+    ):
+        raise DecryptionError
+    try:
+        aes_key = key.unwrap(base64.b64decode(content.data_key, validate=True))
+        ciphertext = base64.b64decode(content.data, validate=True)
+        signature = base64.b64decode(content.data_signature, validate=True)
+    except (ValueError, binascii.Error) as problem:
+        raise DecryptionError from problem
+    if len(aes_key) != _AES_KEY_BYTES or not ciphertext or len(ciphertext) % _AES_BLOCK_BYTES:
+        raise DecryptionError
+    if not hmac.compare_digest(hmac.digest(aes_key, ciphertext, hashlib.sha256), signature):
+        raise DecryptionError
+    return _read_plaintext(_aes(aes_key, ciphertext))
+
+
+def read_encryption_key(pem: bytes, *, certificate_id: str) -> EncryptionKey:
+    """Read a PEM file that holds a private key and its certificate.
+
+    The key is parsed once, here, without OpenSSL's slow consistency check (28 ms a key): it is our own file, and a
+    damaged one fails on its first use.  Raises ValueError if either part is missing or not RSA of 2048 to 4096 bits.
+    """
+    private = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    certificate = x509.load_pem_x509_certificate(pem)
+    if not isinstance(private, rsa.RSAPrivateKey) or not 2048 <= private.key_size <= 4096:  # noqa: PLR2004 - Graph's limits
+        raise ValueError("Graph wants an RSA key of 2048 to 4096 bits")
+    if certificate.public_key() != private.public_key():
+        raise ValueError("the certificate does not belong to the private key beside it")
+    return EncryptionKey(
+        certificate_id=certificate_id,
+        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - the thumbprint Graph sends
+        certificate=base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(),
+        not_before=certificate.not_valid_before_utc.timestamp(),
+        not_after=certificate.not_valid_after_utc.timestamp(),
+        unwrap=lambda wrapped: private.decrypt(wrapped, _OAEP),
+    )
+
+
+def _aes(aes_key: bytes, ciphertext: bytes) -> bytes:
+    # the initialisation vector is the key's first half; it is not sent
+    opener = Cipher(algorithms.AES(aes_key), modes.CBC(aes_key[:_AES_BLOCK_BYTES])).decryptor()
+    padded = opener.update(ciphertext) + opener.finalize()
+    length = padded[-1]
+    if not 1 <= length <= _AES_BLOCK_BYTES or padded[-length:] != bytes([length]) * length:
+        raise DecryptionError
+    return padded[:-length]
+
+
+def _read_plaintext(plaintext: bytes) -> dict[str, Any]:
+    try:
+        resource = json.loads(plaintext)
+    except (ValueError, RecursionError) as problem:
+        raise DecryptionError from problem
+    if not isinstance(resource, dict):
+        raise DecryptionError
+    return resource
+
+
+def _folded(mapping: Mapping[str, Any], name: str) -> Any:
+    for key, value in mapping.items():
+        if key.lower() == name:
+            return value
+    return None

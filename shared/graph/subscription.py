@@ -1,0 +1,114 @@
+"""Subscriptions as values: what Graph is asked for, what it answers, and what we keep about one.
+
+Not here: when something is asked (`shared.reconcile`), and the asking (`shared.executor`).
+https://learn.microsoft.com/graph/api/resources/subscription (2026-09)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.errors import GraphProtocolError
+from shared.graph.catalogue import longest_lifetime
+from shared.graph.encrypted_content import EncryptionKey
+from shared.graph.timestamp import read_timestamp, write_timestamp
+
+_CLOCK_SKEW = timedelta(minutes=2)
+"""Graph compares an expiry with its own clock and refuses a second too much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRequest:
+    """What a new subscription asks for. ``key`` is given for a rich one, and makes it one."""
+
+    resource: str
+    change_type: str
+    base_url: str
+    client_state: str = field(repr=False)
+    expires: datetime
+    key: EncryptionKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphSubscription:
+    """What Graph says about a subscription that exists."""
+
+    subscription_id: str
+    resource: str
+    notification_url: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSubscription:
+    """One row of table ``subscriptions``: what we intended and what Graph answered.
+
+    The intent is written before the POST, so ``subscription_id`` is empty until Graph's 201 was seen. ``generation``
+    counts recreations and is part of the clientState; ``refused`` says that Graph's last answer to a creation was a
+    definite no, so that its generation was never used. Until ``not_before`` nobody touches the subscription: somebody is
+    at it (``problem`` is empty), or it waits after a failure.
+    """
+
+    name: str
+    generation: int
+    resource: str
+    change_type: str
+    include_resource_data: bool
+    delivery: str
+    subscription_id: str = ""
+    expires: datetime | None = None
+    created: datetime | None = None
+    renewed: datetime | None = None
+    certificate_id: str = ""
+    digest: str = ""
+    problem: str = ""
+    refused: bool = False
+    attempts: int = 0
+    not_before: datetime | None = None
+    etag: str = ""
+
+
+def expiry_to_ask(resource: str, *, include_resource_data: bool, now: datetime) -> datetime:
+    """Return the latest expiry that Graph grants for a resource, less what two clocks may differ."""
+    return now + longest_lifetime(resource, include_resource_data=include_resource_data) - _CLOCK_SKEW
+
+
+def creation_body(request: SubscriptionRequest) -> dict[str, Any]:
+    """Write the body of ``POST /subscriptions``.
+
+    The lifecycle URL is always sent: it cannot be added later, and Graph insists on it for Teams.
+    """
+    body: dict[str, Any] = {
+        "resource": request.resource,
+        "changeType": request.change_type,
+        "notificationUrl": f"{request.base_url}/notifications",
+        "lifecycleNotificationUrl": f"{request.base_url}/lifecycle",
+        "expirationDateTime": write_timestamp(request.expires),
+        "clientState": request.client_state,
+    }
+    if request.key is not None:
+        body |= {"includeResourceData": True} | _certificate(request.key)
+    return body
+
+
+def renewal_body(*, expires: datetime, key: EncryptionKey | None) -> dict[str, Any]:
+    """Write the body of ``PATCH /subscriptions/{id}``; a key, which only a rich subscription has, becomes its new one."""
+    return {"expirationDateTime": write_timestamp(expires)} | (_certificate(key) if key else {})
+
+
+def read_subscription(answer: Mapping[str, Any]) -> GraphSubscription:
+    """Read a subscription as Graph answers it. Raises GraphProtocolError if it has no id or no expiry."""
+    subscription_id = answer.get("id")
+    if not isinstance(subscription_id, str) or not subscription_id:
+        raise GraphProtocolError("Graph's answer is no subscription: it has no id")
+    return GraphSubscription(
+        subscription_id=subscription_id,
+        resource=str(answer.get("resource") or ""),
+        notification_url=str(answer.get("notificationUrl") or ""),
+        expires=read_timestamp(answer.get("expirationDateTime")),
+    )
+
+
+def _certificate(key: EncryptionKey) -> dict[str, str]:
+    return {"encryptionCertificate": key.certificate, "encryptionCertificateId": key.certificate_id}

@@ -1,0 +1,202 @@
+"""Judgement of one delivery: which items are kept, which are dropped and why, and how Graph is answered.
+
+Pure: the caller brings the body, the time and the keys, and does what the verdict says. Cheapest checks first: size,
+JSON, clientState, tenant, tokens. One bad item never costs its siblings, and nobody learns from the answer which
+check failed: a body with anything readable in it is answered 202.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.envelope import LIVE_PAYLOADS, Item, fits, pack, write_item, write_json
+from shared.errors import EnvelopeError, GraphProtocolError
+from shared.graph.client_state import ClientState, Delivery, read_client_state
+from shared.graph.notification import (
+    ChangeNotification,
+    LifecycleNotification,
+    Malformed,
+    read_collection,
+)
+from shared.graph.timestamp import write_timestamp
+from shared.graph.validation_token import TokenJudge, UnknownSigningKey, claimed_tenant
+
+_MOST_TOKEN_BYTES = 24 * 1024
+"""What an unchecked item may carry along in tokens; Graph sends one of 1-2 KiB for each app and tenant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What may come in: whose clientState, which tenants, how large a body, by which delivery."""
+
+    client_state_keys: tuple[bytes, ...] = field(repr=False)
+    allowed_tenant_ids: frozenset[str]
+    max_body_bytes: int
+    delivery: Delivery = "webhook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judgement of one delivery: accepted + refused = every item that was read.
+
+    ``envelopes`` go to queue ``notifications``, ``work`` to ``subscription-work``, ``payloads`` (name, bytes) to blobs,
+    all before the answer. ``wants_keys``: newer signing keys would tell more; judging again with them is harmless.
+    """
+
+    status: int
+    accepted: int = 0
+    lifecycle: int = 0
+    unchecked: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    envelopes: tuple[str, ...] = field(default=(), repr=False)
+    work: tuple[str, ...] = field(default=(), repr=False)
+    payloads: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    wants_keys: bool = False
+
+
+class _Covered(NamedTuple):
+    """Tenants whose tokens were found genuine, and those whose tokens name a key that we do not have."""
+
+    genuine: frozenset[str]
+    unknown: Mapping[str, tuple[str, ...]]
+
+
+_NOTHING_COVERED = _Covered(frozenset(), {})
+
+
+def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, tokens: TokenJudge) -> Verdict:
+    """Judge the body of one delivery. Never raises.
+
+    Args:
+        body: the bytes of the request.
+        received: when they came; a token's lifetime is judged as of then.
+        delivery_id: minted by the caller, unique; item ids begin with it.
+        policy: what may come in.
+        tokens: checks validation tokens with the signing keys at hand.
+    """
+    if len(body) > policy.max_body_bytes:
+        return Verdict(status=413, refused={"too large": 1})
+    try:
+        collection = read_collection(body)
+    except GraphProtocolError:
+        return Verdict(status=400, refused={"not a collection": 1})
+    refused: Counter[str] = Counter()
+    changes: list[ChangeNotification] = []
+    work: list[str] = []
+    encrypted = False
+    for item in collection.items:
+        state = _ours(item, policy, refused)
+        if state is None:
+            continue
+        if isinstance(item, LifecycleNotification):
+            work.append(_write_work(item, state, received))
+        elif isinstance(item, ChangeNotification):
+            changes.append(item)
+            encrypted = encrypted or item.encrypted
+    covered = _check_tokens(collection.validation_tokens, received, tokens) if encrypted else _NOTHING_COVERED
+    return _keep(changes, work, covered, refused, received=received, delivery_id=delivery_id)
+
+
+def _ours(
+    item: ChangeNotification | LifecycleNotification | Malformed, policy: Policy, refused: Counter[str]
+) -> ClientState | None:
+    if isinstance(item, Malformed):
+        refused["malformed"] += 1
+        return None
+    state = read_client_state(
+        item.client_state, policy.client_state_keys, tenant_id=item.tenant_id, delivery=policy.delivery
+    )
+    if state is None:
+        refused["clientState"] += 1
+        return None
+    if item.tenant_id not in policy.allowed_tenant_ids:
+        refused["tenant"] += 1
+        return None
+    return state
+
+
+def _write_work(item: LifecycleNotification, state: ClientState, received: datetime) -> str:
+    return write_json(
+        {
+            "earshot": 1,
+            "lifecycleEvent": item.lifecycle_event[:64],
+            "name": state.name,
+            "generation": state.generation,
+            "subscriptionId": item.subscription_id[:64],
+            "received": write_timestamp(received),
+        }
+    )
+
+
+def _check_tokens(validation_tokens: Sequence[str], received: datetime, tokens: TokenJudge) -> _Covered:
+    genuine: set[str] = set()
+    unknown: dict[str, tuple[str, ...]] = {}
+    at = received.timestamp()
+    for token in validation_tokens:
+        try:
+            genuine.add(tokens.check(token, at=at).tenant_id)
+        except GraphProtocolError:
+            continue  # the items that it should have covered are counted where they are dropped
+        except UnknownSigningKey:
+            tenant_id = claimed_tenant(token)
+            waiting = (*unknown.get(tenant_id, ()), token)
+            if sum(map(len, waiting)) <= _MOST_TOKEN_BYTES:
+                unknown[tenant_id] = waiting
+    return _Covered(frozenset(genuine), unknown)
+
+
+def _keep(
+    changes: Sequence[ChangeNotification],
+    work: Sequence[str],
+    covered: _Covered,
+    refused: Counter[str],
+    *,
+    received: datetime,
+    delivery_id: str,
+) -> Verdict:
+    written: list[str] = []
+    payloads: list[tuple[str, bytes]] = []
+    unchecked = 0
+    for index, change in enumerate(changes):
+        waiting = covered.unknown.get(change.tenant_id) if change.encrypted else None
+        if change.encrypted and change.tenant_id not in covered.genuine:
+            if waiting is None:
+                refused["validation token"] += 1
+                continue
+        else:
+            waiting = None
+        try:
+            notification = write_json(change.raw)
+        except EnvelopeError:
+            refused["malformed"] += 1
+            continue
+        item = Item(
+            item_id=f"{delivery_id}-{index}",
+            notification=change.raw,
+            checked=waiting is None,
+            validation_tokens=waiting or (),
+        )
+        text = write_item(item, notification=notification)
+        if not fits(text):
+            name = f"{LIVE_PAYLOADS}{received:%Y-%m-%d}/{item.item_id}.json"
+            payloads.append((name, notification.encode("ascii")))
+            text = write_item(_claim_check(item, name))
+        unchecked += waiting is not None
+        written.append(text)
+    return Verdict(
+        status=202,
+        accepted=len(written) + len(work),
+        lifecycle=len(work),
+        unchecked=unchecked,
+        refused=refused,
+        envelopes=tuple(pack(written, via="webhook", received=received)),
+        work=tuple(work),
+        payloads=tuple(payloads),
+        wants_keys=bool(covered.unknown),
+    )
+
+
+def _claim_check(item: Item, name: str) -> Item:
+    return Item(item_id=item.item_id, payload=name, checked=item.checked, validation_tokens=item.validation_tokens)

@@ -1,0 +1,135 @@
+"""Opening a kept notification: whose it is, whether it may be opened, its content, its key, and whom it concerns.
+
+Pure and synchronous: this is where most of the processor's time goes, and threads can share it. Getting payloads, keys
+and tables is the pipeline's business.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.change_key import change_key, is_deletion, read_version
+from shared.declaration import DeclaredSubscription
+from shared.errors import GraphProtocolError
+from shared.graph.catalogue import concerns
+from shared.graph.client_state import ClientState, read_client_state
+from shared.graph.encrypted_content import EncryptedContent, EncryptionKey, decrypt, read_encrypted_content
+from shared.graph.notification import ChangeNotification, read_notification
+from shared.graph.resource import Resource, read_resource
+from shared.intake import Policy
+from shared.routing import Registration, Route, route
+
+
+class Refused(Exception):  # noqa: N818 - a decision, carried out of a nest of checks
+    """The item is dropped and counted: it is forged, or it belongs to nothing that we declare any more."""
+
+
+class Unopenable(Exception):  # noqa: N818 - as above
+    """The item is genuine as far as one can tell, and cannot be opened: a dead letter for a person to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """A notification whose clientState is ours, before anybody looked at what it is about."""
+
+    notification: ChangeNotification
+    state: ClientState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A notification that passed every check, with its content where it had any."""
+
+    notification: ChangeNotification
+    subscription: DeclaredSubscription
+    name: str
+    resource: Resource
+    content: Mapping[str, Any] | None = field(repr=False)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the change leaves the item deleted."""
+        return is_deletion(self.notification.change_type, self.content)
+
+
+def recognise(raw: Mapping[str, Any], policy: Policy) -> Recognised:
+    """Check clientState and tenant again: a message on our queue proves less than a MAC.
+
+    Raises Refused.
+    """
+    notification = read_notification(raw)
+    if not isinstance(notification, ChangeNotification):
+        raise Refused("not a change notification")
+    state = read_client_state(
+        notification.client_state, policy.client_state_keys, tenant_id=notification.tenant_id, delivery=policy.delivery
+    )
+    if state is None or notification.tenant_id not in policy.allowed_tenant_ids:
+        raise Refused("clientState or tenant")
+    return Recognised(notification=notification, state=state)
+
+
+def find_resource(recognised: Recognised, subscription: DeclaredSubscription) -> Resource:
+    """Read the resource and hold it against what the subscription declares, so that nobody is made to fetch or handle
+    what it never asked for. Raises Unopenable.
+    """
+    try:
+        resource = read_resource(recognised.notification.resource)
+    except GraphProtocolError as problem:
+        raise Unopenable(str(problem)) from problem
+    if not concerns(subscription.resource, resource):
+        raise Unopenable(f"the resource is none that subscription {subscription.name!r} declares")
+    return resource
+
+
+def encrypted_content(recognised: Recognised) -> EncryptedContent | None:
+    """Read what there is to decrypt. Raises Unopenable."""
+    if not recognised.notification.encrypted:
+        return None
+    try:
+        return read_encrypted_content(recognised.notification.raw)
+    except GraphProtocolError as problem:
+        raise Unopenable(str(problem)) from problem
+
+
+def open_content(content: EncryptedContent | None, key: EncryptionKey | None) -> Mapping[str, Any] | None:
+    """Verify and decrypt. Raises Unopenable."""
+    if content is None or key is None:
+        return None
+    try:
+        return decrypt(content, key)
+    except GraphProtocolError as problem:
+        raise Unopenable(str(problem)) from problem
+
+
+def routes_for(opened: Opened, registrations: Sequence[Registration]) -> tuple[Route, ...]:
+    """Find the handlers that an opened notification concerns."""
+    return route(
+        opened.resource,
+        opened.notification.change_type,
+        registrations=registrations,
+        choices=opened.subscription.handlers,
+    )
+
+
+def version_of(opened: Opened) -> str:
+    """Read the version that the change brought about; empty where nothing tells it."""
+    return read_version(opened.notification.raw, opened.content)
+
+
+def key_of(opened: Opened, version: str) -> str:
+    """Make the change's key; empty where there is no version to tell it from another change."""
+    if not version:
+        return ""
+    return change_key(
+        subscription=opened.name,
+        tenant_id=opened.notification.tenant_id,
+        resource=opened.resource,
+        version=version,
+        deleted=opened.deleted,
+    )
+
+
+def lifetime_origin(received: datetime) -> float:
+    """The moment as of which an unchecked item's tokens are judged: when they came, not when we got round to them."""
+    return received.timestamp()

@@ -1,0 +1,225 @@
+"""What we need from outside, as Protocols. Each has an adapter, a memory twin, and one contract test for both.
+
+Every method that talks to storage raises StorageError when the request could not be carried out; the caller then keeps
+its hands off the acknowledgement. Nothing here is about Graph's protocol, which is values in `shared.graph`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.graph.encrypted_content import EncryptionKey
+from shared.graph.subscription import LiveSubscription
+from shared.graph.validation_token import TrustedKeys
+
+Clock = Callable[[], datetime]
+"""The present, as an aware UTC datetime."""
+
+
+class Payloads(Protocol):
+    """Claim checks: notifications that are too large for a queue message (blob container ``payloads``)."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Keep a payload under a name of our own; keeping it again changes nothing."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """Fetch a payload; None when it is gone."""
+        ...
+
+    async def bury(self, name: str) -> str:
+        """Copy a live payload to where the lifecycle rule does not reach; its new name. Done twice, it is the same."""
+        ...
+
+
+class Queue(Protocol):
+    """One storage queue, for what an output binding cannot do: delays, and messages without an expiry."""
+
+    async def put(self, text: str, *, delay: timedelta = timedelta(0)) -> None:
+        """Put one message that never expires, visible after ``delay`` (at most 7 days)."""
+        ...
+
+    async def take(self, limit: int) -> "Sequence[TakenMessage]":
+        """Take up to ``limit`` messages (32 at most); they come back by themselves after 5 minutes."""
+        ...
+
+    async def remove(self, message: "TakenMessage") -> None:
+        """Delete a message that was taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenMessage:
+    """A message taken from a queue, with what it takes to delete it."""
+
+    text: str = field(repr=False)
+    message_id: str
+    pop_receipt: str = field(repr=False)
+    dequeue_count: int
+    inserted: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """What the ledger knows of one change in one period.
+
+    ``done`` names the handlers that finished. ``holder`` and ``expires`` are a claim; an empty holder is none. ``etag``
+    guards a replacement and is empty before the row was written.
+    """
+
+    key: str
+    done: frozenset[str] = frozenset()
+    holder: str = ""
+    expires: datetime | None = None
+    etag: str = ""
+
+
+class LedgerStore(Protocol):
+    """Rows of the ledger by period and partition; the rules of claiming are in `shared.ledger`."""
+
+    async def create(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
+        """Create rows, in one transaction where nothing conflicts; the etags of those created, by key."""
+        ...
+
+    async def read(self, period: str, partition: str, key: str) -> LedgerRow | None:
+        """Read one row."""
+        ...
+
+    async def replace(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
+        """Replace rows where their etags still hold; the new etags of those replaced, by key."""
+        ...
+
+    async def put(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> None:
+        """Write rows whether or not they exist."""
+        ...
+
+    async def drop_before(self, period: str) -> Sequence[str]:
+        """Drop whole periods that lie before this one; their names."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """The authority's signing keys."""
+
+    async def fetch(self, *, budget: timedelta) -> TrustedKeys | None:
+        """Fetch them now, unless the last attempt is less than a minute old; None if they could not be had in time.
+
+        Single flight: callers that come meanwhile wait for the same answer, each within its own budget.
+        """
+        ...
+
+
+class EncryptionKeys(Protocol):
+    """Our encryption certificates and their private keys, by certificate id."""
+
+    async def find(self, certificate_id: str) -> EncryptionKey | None:
+        """Find a key; looks at the source again (at most once a few seconds) for an id that is not known."""
+        ...
+
+    async def current(self) -> EncryptionKey | None:
+        """The key that new subscriptions use: the latest ``notBefore`` that has not expired. Looks at the source."""
+        ...
+
+
+class Graph(Protocol):
+    """Requests to Microsoft Graph, signed in as the app. Paths are relative to ``/v1.0``."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        """Make one request; the JSON object answered, empty for 204.
+
+        Raises GraphApiError for every refusal, with status 0 when Graph could not be reached.
+        """
+        ...
+
+
+class SubscriptionStore(Protocol):
+    """Table ``subscriptions``; every write is guarded by the row's ETag."""
+
+    async def list(self) -> Sequence[LiveSubscription]:
+        """Read every row."""
+        ...
+
+    async def read(self, name: str) -> LiveSubscription | None:
+        """Read one row."""
+        ...
+
+    async def save(self, row: LiveSubscription) -> LiveSubscription | None:
+        """Create (empty etag) or replace a row; the row with its new etag, None if somebody else was faster."""
+        ...
+
+    async def remove(self, row: LiveSubscription) -> bool:
+        """Delete a row if its etag still holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEntry:
+    """The state of one item of a feed after one change.
+
+    ``version`` orders the states of one item where both have one; ``content`` is what Graph's resource said, None for a
+    deleted item or one whose content we never had.
+    """
+
+    item: str
+    resource: str
+    change_type: str
+    version: str
+    changed: datetime | None
+    deleted: bool
+    content: Mapping[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSummary:
+    """One feed as `GET /api/feeds` lists it."""
+
+    feed: str
+    resource: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLogRow:
+    """One change in the order in which a feed took it up. ``position`` grows by one within its feed."""
+
+    position: int
+    arrived: datetime
+    entry: FeedEntry
+
+
+class FeedStore(Protocol):
+    """Table ``feed``: item rows (current state) and change-log rows in order of arrival."""
+
+    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> bool:
+        """Take up a change; False if it changes nothing: the same or a newer version is there already.
+
+        The item row and its log row are written in one transaction, so that a crash leaves both or neither.
+        """
+        ...
+
+    async def feeds(self) -> Sequence[FeedSummary]:
+        """List the feeds that have ever had an item, in the order of their ids."""
+        ...
+
+    async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
+        """Read up to ``top`` change-log rows: those after a position, oldest first, or those before one, newest first."""
+        ...
+
+
+class Target(Protocol):
+    """Somewhere that `forward` sends events to."""
+
+    async def send(self, event: bytes, *, event_id: str) -> None:
+        """Deliver one CloudEvent; returns when the target has taken it.
+
+        Raises RetryLater for what may pass, GiveUp for what will not.
+        """
+        ...

@@ -1,0 +1,320 @@
+"""Every setting, typed, frozen and validated: the only place that knows the names in the environment.
+
+`Settings.from_environ` never stops at the first problem and never raises: what is missing or malformed is listed in
+`problems`, and `require` stops just the part that needs it, with one error that names every problem.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shared.errors import SettingsError
+from shared.graph.validation_token import PUBLISHER_APP_ID
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NCRONTAB = re.compile(r"\S+(?: \S+){5}")
+_SHORTEST_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """Where one of Microsoft's clouds answers. https://learn.microsoft.com/graph/deployments (2025-01)."""
+
+    endpoint: str
+    authority: str
+
+
+CLOUDS: Final[Mapping[str, Cloud]] = {
+    "global": Cloud(endpoint="https://graph.microsoft.com", authority="https://login.microsoftonline.com"),
+    "usgov": Cloud(endpoint="https://graph.microsoft.us", authority="https://login.microsoftonline.us"),
+    "usgov-dod": Cloud(endpoint="https://dod-graph.microsoft.us", authority="https://login.microsoftonline.us"),
+    "china": Cloud(endpoint="https://microsoftgraph.chinacloudapi.cn", authority="https://login.chinacloudapi.cn"),
+}
+
+CREDENTIALS: Final = ("federated", "managed-identity", "client-secret", "client-certificate")
+
+NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "webhook": ("AzureWebJobsStorage", "GRAPH_TENANT_ID", "GRAPH_AUDIENCES", "CLIENT_STATE_KEY"),
+    "processor": ("AzureWebJobsStorage", "GRAPH_TENANT_ID", "GRAPH_AUDIENCES", "CLIENT_STATE_KEY"),
+    "subscriptions": (
+        "AzureWebJobsStorage",
+        "GRAPH_TENANT_ID",
+        "GRAPH_CLIENT_ID",
+        "CLIENT_STATE_KEY",
+        "PUBLIC_BASE_URL",
+        "RENEWAL_SCHEDULE",
+        "SWEEP_SCHEDULE",
+    ),
+    "feed": ("AzureWebJobsStorage",),
+}
+"""What each part cannot run without."""
+
+_JUDGING = (
+    "GRAPH_CLOUD",
+    "GRAPH_AUTHORITY",
+    "GRAPH_PUBLISHER_APP_ID",
+    "GRAPH_CLIENT_ID",
+    "ALLOWED_TENANT_IDS",
+    "CLIENT_STATE_KEY_PREVIOUS",
+)
+_ASKING_GRAPH = ("GRAPH_ENDPOINT", "GRAPH_CREDENTIAL", "ENCRYPTION_KEYS", "SUBSCRIPTIONS_FILE")
+
+USED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "webhook": (*NEEDED_BY["webhook"], *_JUDGING, "MAX_BODY_BYTES"),
+    "processor": (
+        *NEEDED_BY["processor"],
+        *_JUDGING,
+        *_ASKING_GRAPH,
+        "FORWARD_SIGNING_KEY",
+        "HANDLER_TIMEOUT_SECONDS",
+        "RETRY_ATTEMPTS",
+        "RETRY_FIRST_DELAY_SECONDS",
+        "RETRY_LONGEST_DELAY_SECONDS",
+        "DEDUPLICATION_DAYS",
+    ),
+    "subscriptions": (*NEEDED_BY["subscriptions"], *_JUDGING, *_ASKING_GRAPH, "DEDUPLICATION_DAYS"),
+    "feed": NEEDED_BY["feed"],
+}
+"""What stops each part when it is there and malformed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The app's settings. Each field's text says unit, default and reason; `NAMES` maps fields to the environment."""
+
+    storage: str = field(default="", repr=False)
+    """Connection string of the storage account for the host and our queues, tables and blobs. Or use the account name."""
+    storage_account: str = ""
+    """Name of that account, reached with the app's identity: no key. Used when there is no connection string."""
+    graph_cloud: str = "global"
+    """Which of Microsoft's clouds: global, usgov, usgov-dod, china. It implies endpoint and authority."""
+    graph_endpoint: str = ""
+    """Overrides the cloud's Graph endpoint, without /v1.0. The simulator's is plain http."""
+    graph_authority: str = ""
+    """Overrides the cloud's authority: https, no tenant, no trailing slash. Instance discovery is off when it is set."""
+    graph_publisher_app_id: str = PUBLISHER_APP_ID
+    """The app that issues validation tokens: Microsoft Graph Change Tracking. Unconfirmed for national clouds."""
+    graph_tenant_id: str = ""
+    """The tenant whose data we hear (GUID)."""
+    graph_client_id: str = ""
+    """Our app registration's client id (GUID)."""
+    graph_audiences: frozenset[str] = frozenset()
+    """Client ids that validation tokens may be meant for, comma-separated. Default: GRAPH_CLIENT_ID."""
+    allowed_tenant_ids: frozenset[str] = frozenset()
+    """Tenants that may appear in notifications, comma-separated. Default: GRAPH_TENANT_ID."""
+    graph_credential: str = "federated"
+    """How we sign in to Graph: federated (no secret, through the managed identity), managed-identity, client-secret,
+    client-certificate."""
+    graph_client_secret: str = field(default="", repr=False)
+    """The secret for GRAPH_CREDENTIAL=client-secret."""
+    graph_client_certificate_path: str = ""
+    """PEM file with key and certificate for GRAPH_CREDENTIAL=client-certificate."""
+    public_base_url: str = ""
+    """What Graph can reach: https://<app>.azurewebsites.net/api. http only to loopback, for the workshop."""
+    client_state_key: bytes = field(default=b"", repr=False)
+    """MAC key of every clientState: at least 32 random bytes, base64. Changing it means recreating subscriptions."""
+    client_state_key_previous: bytes = field(default=b"", repr=False)
+    """The key before that one, accepted while subscriptions are recreated."""
+    forward_signing_key: str = field(default="", repr=False)
+    """Standard Webhooks secret (whsec_...) with which `forward` signs."""
+    encryption_keys: str = ""
+    """Where private keys of rich notifications are: keyvault:<certificate's URL> or directory:<path>."""
+    subscriptions_file: str = "subscriptions.json"
+    """The declared subscriptions; a path relative to the app. Default: subscriptions.json."""
+    renewal_schedule: str = ""
+    """When subscriptions are compared and renewed: NCRONTAB, six fields, UTC. No default: the host needs it."""
+    sweep_schedule: str = ""
+    """When old ledger tables and poison messages are cleared up: NCRONTAB, six fields, UTC. No default."""
+    max_body_bytes: int = 32 * 1024 * 1024
+    """Largest body the webhook reads, in bytes; above it 413, which is a loss. Graph's own maximum is not published."""
+    handler_timeout: timedelta = timedelta(seconds=60)
+    """How long a handler may take for one change, in seconds, before it is cancelled and tried again."""
+    retry_attempts: int = 12
+    """Attempts before an item becomes a dead letter."""
+    retry_first_delay: timedelta = timedelta(seconds=5)
+    """Delay before the second attempt, in seconds; it doubles with each one, with 20 % of jitter."""
+    retry_longest_delay: timedelta = timedelta(hours=1)
+    """Longest delay between attempts, in seconds."""
+    deduplication_window: timedelta = timedelta(days=8)
+    """How long a handled change is remembered, in days: at least twice the sweep interval."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The rest of the environment: what names in subscriptions.json (a target's signingKey) are looked up in."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """(setting, what is wrong) for every malformed setting."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read every setting; problems are collected, not raised."""
+        values: dict[str, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for name, (attribute, read) in NAMES.items():
+            text = environ.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[attribute] = read(text)
+            except ValueError as problem:
+                problems.append((name, str(problem)))
+        settings = cls(**values, environ=dict(environ), problems=tuple(problems))
+        return settings._with_defaults()
+
+    def _with_defaults(self) -> "Settings":
+        cloud = CLOUDS[self.graph_cloud]
+        changes = {
+            "graph_endpoint": self.graph_endpoint or cloud.endpoint,
+            "graph_audiences": self.graph_audiences or frozenset(filter(None, [self.graph_client_id])),
+            "allowed_tenant_ids": self.allowed_tenant_ids or frozenset(filter(None, [self.graph_tenant_id])),
+        }
+        kept = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Settings(**(kept | changes))
+
+    @property
+    def authority(self) -> str:
+        """Where tokens and signing keys come from."""
+        return self.graph_authority or CLOUDS[self.graph_cloud].authority
+
+    @property
+    def client_state_keys(self) -> tuple[bytes, ...]:
+        """The keys that a clientState may carry, the current one first."""
+        return tuple(filter(None, (self.client_state_key, self.client_state_key_previous)))
+
+    def missing(self, part: str) -> tuple[str, ...]:
+        """What keeps a part from running: one sentence a setting, empty when nothing does."""
+        lacking = [f"{name} is missing" for name in NEEDED_BY[part] if not self._has(name)]
+        malformed = [f"{name} {problem}" for name, problem in self.problems if name in USED_BY[part]]
+        return (*lacking, *malformed)
+
+    def require(self, part: str) -> None:
+        """Raise one SettingsError that names everything that keeps a part from running."""
+        if lacking := self.missing(part):
+            raise SettingsError(lacking)
+
+    def _has(self, name: str) -> bool:
+        if any(name == malformed for malformed, _ in self.problems):
+            return True  # it is there; what is wrong with it is said once
+        if name == "AzureWebJobsStorage":
+            return bool(self.storage or self.storage_account)
+        return bool(getattr(self, NAMES[name][0]))
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _guid(text: str) -> str:
+    if not _GUID.fullmatch(text):
+        raise ValueError("is not a GUID")
+    return text.lower()
+
+
+def _guids(text: str) -> frozenset[str]:
+    return frozenset(_guid(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _audiences(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"is none of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _url(*, loopback_http: bool) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        parts = urlsplit(text)
+        plain = loopback_http and parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if not parts.hostname or not (parts.scheme == "https" or plain) or parts.query or parts.fragment:
+            raise ValueError("is not an https URL" + (" (http is for loopback only)" if loopback_http else ""))
+        return text.rstrip("/")
+
+    return read
+
+
+def _mac_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error as problem:
+        raise ValueError("is not base64") from problem
+    if len(key) < _SHORTEST_KEY_BYTES:
+        raise ValueError(f"is shorter than {_SHORTEST_KEY_BYTES} bytes")
+    return key
+
+
+def _webhook_secret(text: str) -> str:
+    prefix, _, encoded = text.partition("_")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error as problem:
+        raise ValueError("is not whsec_ and base64") from problem
+    if prefix != "whsec" or len(key) < 24:  # noqa: PLR2004 - Standard Webhooks: 24 to 64 bytes
+        raise ValueError("is not whsec_ and base64 of at least 24 bytes")
+    return text
+
+
+def _key_source(text: str) -> str:
+    kind, _, place = text.partition(":")
+    if kind not in {"keyvault", "directory"} or not place:
+        raise ValueError("is neither keyvault:<certificate URL> nor directory:<path>")
+    return text
+
+
+def _schedule(text: str) -> str:
+    if not _NCRONTAB.fullmatch(text):
+        raise ValueError("is not NCRONTAB with six fields")
+    return text
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 2**31:
+        raise ValueError("is not a whole number above zero")
+    return int(text)
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=_whole(text))
+
+
+def _days(text: str) -> timedelta:
+    return timedelta(days=_whole(text))
+
+
+NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
+    "AzureWebJobsStorage": ("storage", _text),
+    "AzureWebJobsStorage__accountName": ("storage_account", _text),
+    "GRAPH_CLOUD": ("graph_cloud", _one_of(*CLOUDS)),
+    "GRAPH_ENDPOINT": ("graph_endpoint", _url(loopback_http=True)),
+    "GRAPH_AUTHORITY": ("graph_authority", _url(loopback_http=False)),
+    "GRAPH_PUBLISHER_APP_ID": ("graph_publisher_app_id", _guid),
+    "GRAPH_TENANT_ID": ("graph_tenant_id", _guid),
+    "GRAPH_CLIENT_ID": ("graph_client_id", _guid),
+    "GRAPH_AUDIENCES": ("graph_audiences", _audiences),
+    "ALLOWED_TENANT_IDS": ("allowed_tenant_ids", _guids),
+    "GRAPH_CREDENTIAL": ("graph_credential", _one_of(*CREDENTIALS)),
+    "GRAPH_CLIENT_SECRET": ("graph_client_secret", _text),
+    "GRAPH_CLIENT_CERTIFICATE_PATH": ("graph_client_certificate_path", _text),
+    "PUBLIC_BASE_URL": ("public_base_url", _url(loopback_http=True)),
+    "CLIENT_STATE_KEY": ("client_state_key", _mac_key),
+    "CLIENT_STATE_KEY_PREVIOUS": ("client_state_key_previous", _mac_key),
+    "FORWARD_SIGNING_KEY": ("forward_signing_key", _webhook_secret),
+    "ENCRYPTION_KEYS": ("encryption_keys", _key_source),
+    "SUBSCRIPTIONS_FILE": ("subscriptions_file", _text),
+    "RENEWAL_SCHEDULE": ("renewal_schedule", _schedule),
+    "SWEEP_SCHEDULE": ("sweep_schedule", _schedule),
+    "MAX_BODY_BYTES": ("max_body_bytes", _whole),
+    "HANDLER_TIMEOUT_SECONDS": ("handler_timeout", _seconds),
+    "RETRY_ATTEMPTS": ("retry_attempts", _whole),
+    "RETRY_FIRST_DELAY_SECONDS": ("retry_first_delay", _seconds),
+    "RETRY_LONGEST_DELAY_SECONDS": ("retry_longest_delay", _seconds),
+    "DEDUPLICATION_DAYS": ("deduplication_window", _days),
+}
+"""Each setting's name in the environment, its field, and how its text is read (ValueError says what is wrong)."""

@@ -1,0 +1,17 @@
+"""One telling line per delivery and per envelope: constant words, then fields. Ids yes; secrets, tokens, bodies no."""
+
+import logging
+from collections.abc import Mapping
+
+
+def log_line(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
+    """Log one canonical line, ``event key=value ...``; a value with a space is quoted, line breaks never get through."""
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s %s", event, " ".join(f"{name}={_written(value)}" for name, value in fields.items()))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}:{count}" for name, count in sorted(value.items())).replace(" ", "-") or "none"
+    text = "".join(character if character.isprintable() else "?" for character in str(value))
+    return f'"{text}"' if " " in text or not text else text
