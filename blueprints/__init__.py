@@ -1,0 +1,1 @@
+"""One module a trigger family. Each translates: the trigger's object to a value, the verdict back to the trigger."""

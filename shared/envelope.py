@@ -21,6 +21,9 @@ LARGEST_ENVELOPE = 60 * 1024
 LIVE_PAYLOADS = "live/"
 """Where claim checks begin in container ``payloads``; a lifecycle rule ages them out."""
 
+DEAD_PAYLOADS = "dead/"
+"""Where the payloads of dead letters are; no rule touches them until somebody discards the letter."""
+
 _VERSION = 1
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 _FRAME = 128  # an envelope's own braces, version, via and time; measured generously
@@ -125,6 +128,17 @@ def read_envelope(message: bytes) -> Envelope:
     return Envelope(via=cast("Via", via), received=received, items=tuple(_read_item(item) for item in items))
 
 
+def read_payload(data: bytes) -> Mapping[str, Any]:
+    """Read a claim check's payload: one notification as Graph sent it. Raises EnvelopeError."""
+    try:
+        notification = json.loads(data)
+    except (ValueError, RecursionError) as problem:
+        raise EnvelopeError("the payload is not JSON") from problem
+    if not isinstance(notification, dict):
+        raise EnvelopeError("the payload is not a notification")
+    return notification
+
+
 def _read_item(raw: object) -> Item:
     if not isinstance(raw, dict):
         raise EnvelopeError("an item of the envelope is not an object")
@@ -165,8 +179,11 @@ def write_dead_letter(
     return write_json(head)[:-1] + f',"items":[{write_item(item)}]}}'
 
 
-def write_unreadable(message: str, *, base64: bool, error: str, attempts: int, now: datetime) -> str:
-    """Write the dead letter of a message that is no envelope: what it was, kept as it came."""
+def write_unreadable(message: str, *, encoding: str, error: str, attempts: int, now: datetime) -> str:
+    """Write the dead letter of a message that is no envelope: what it was, kept as it came.
+
+    ``encoding`` says what ``message`` is: ``none`` its text, ``base64`` its bytes, ``payload`` a blob's name.
+    """
     head = {
         "earshot": _VERSION,
         "via": "unknown",
@@ -177,9 +194,20 @@ def write_unreadable(message: str, *, base64: bool, error: str, attempts: int, n
         "lastTried": write_timestamp(now),
         "items": [],
         "message": message,
-        "messageEncoding": "base64" if base64 else "none",
+        "messageEncoding": encoding,
     }
     return write_json(head)
+
+
+def is_dead_letter(text: str) -> bool:
+    """Tell whether a message among the dead letters is one of ours already, rather than the host's copy."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(document, dict) and document.get("earshot") == _VERSION and isinstance(document.get("reason"), str)
+    )
 
 
 def owed_names(handlers: Sequence[str]) -> tuple[str, ...]:

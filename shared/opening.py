@@ -6,7 +6,6 @@ and tables is the pipeline's business.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from shared.change_key import change_key, is_deletion, read_version
@@ -70,8 +69,9 @@ def recognise(raw: Mapping[str, Any], policy: Policy) -> Recognised:
 
 
 def find_resource(recognised: Recognised, subscription: DeclaredSubscription) -> Resource:
-    """Read the resource and hold it against what the subscription declares, so that nobody is made to fetch or handle
-    what it never asked for. Raises Unopenable.
+    """Read the resource and hold it against what the subscription declares. Raises Unopenable.
+
+    Else a forger inside could make us fetch or handle what nobody asked for.
     """
     try:
         resource = read_resource(recognised.notification.resource)
@@ -128,8 +128,3 @@ def key_of(opened: Opened, version: str) -> str:
         version=version,
         deleted=opened.deleted,
     )
-
-
-def lifetime_origin(received: datetime) -> float:
-    """The moment as of which an unchecked item's tokens are judged: when they came, not when we got round to them."""
-    return received.timestamp()

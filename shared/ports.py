@@ -29,7 +29,10 @@ class Payloads(Protocol):
         ...
 
     async def bury(self, name: str) -> str:
-        """Copy a live payload to where the lifecycle rule does not reach; its new name. Done twice, it is the same."""
+        """Copy a live payload to where the lifecycle rule does not reach; its new name, or the old one if it is gone.
+
+        Done twice, it is the same.
+        """
         ...
 
 
@@ -188,9 +191,13 @@ class FeedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedLogRow:
-    """One change in the order in which a feed took it up. ``position`` grows by one within its feed."""
+    """One change in the order in which a feed took it up, with the *current* state of its item.
+
+    ``position`` grows by one within its feed.
+    """
 
     position: int
+    change_type: str
     arrived: datetime
     entry: FeedEntry
 

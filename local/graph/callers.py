@@ -1,5 +1,6 @@
 """Who is calling Graph: the bearer token, read and checked. Not here: what the caller may do; every permission is taken as given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jwt
@@ -22,10 +23,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callers:
-    """Reads callers from requests; `bases` are our own addresses, which are as good an audience as Graph's."""
+    """Reads callers from requests; `bases` says our own addresses, which are as good an audience as Graph's."""
 
     authority: Authority
-    bases: frozenset[str]
+    bases: Callable[[], frozenset[str]]
 
     def identify(self, request: web.Request) -> Caller:
         """Return who calls. Raises 401 for a token that is missing, expired, for someone else, or not ours."""
@@ -33,7 +34,7 @@ class Callers:
         if not header.startswith(SCHEME):
             raise _unauthorized("Access token is empty.")
         try:
-            claims = self.authority.read(header.removeprefix(SCHEME), audiences=GRAPH_AUDIENCES | self.bases)
+            claims = self.authority.read(header.removeprefix(SCHEME), audiences=GRAPH_AUDIENCES | self.bases())
         except jwt.ExpiredSignatureError as expired:
             raise _unauthorized("Lifetime validation failed, the token is expired.") from expired
         except jwt.InvalidAudienceError as other:

@@ -19,7 +19,15 @@ from local.graph.tally import Tally
 from local.graph.world import Change, Item, Place, World
 
 OPENINGS = ("Heads up", "Quick one", "Draft ready", "Numbers are in", "Question", "Reminder", "Grüße aus Köln", "はい")
-TOPICS = ("the launch", "the Contoso order", "invoice 4711", "Friday's demo", "the on-call rota", "room 12", "the pilot")
+TOPICS = (
+    "the launch",
+    "the Contoso order",
+    "invoice 4711",
+    "Friday's demo",
+    "the on-call rota",
+    "room 12",
+    "the pilot",
+)
 ENDINGS = ("please have a look", "done on my side", "see you at ten", "who can help?", "thanks! 🎉", "no hurry")
 SENSITIVE = ("my card is 4111 1111 1111 1111", "IBAN DE89 3704 0044 0532 0130 00", "password: hunter2-hunter2")
 SENSITIVE_SHARE = 0.03

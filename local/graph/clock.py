@@ -20,7 +20,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time, aware and in UTC."""
-        return datetime.fromtimestamp(time.time(), UTC)
+        return utc_now()
 
     async def pause(self, simulated_seconds: float) -> None:
         """Wait as Graph would wait, shortened by the scale."""
@@ -29,6 +29,11 @@ class Clock:
     def simulated_since(self, started: float) -> float:
         """Return how many seconds have passed for Graph since a reading of `time.monotonic`."""
         return (time.monotonic() - started) * self.time_scale
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def seven_digits(moment: datetime, *, offset: timezone = UTC) -> str:

@@ -7,6 +7,7 @@ https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
 
 import asyncio
 import json
+import logging
 import random
 import time
 from collections import deque
@@ -30,6 +31,8 @@ REMEMBERED = 5_000
 LONGEST_ANSWER = 64 * 1024
 SUCCESS, REDIRECT, REFUSAL, FAILURE = 200, 300, 400, 500
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Attempt:
             "url": self.url,
             "attempt": self.number,
             "items": self.items,
-            "status": self.status,
+            "status": int(self.status) if self.status.isdigit() else self.status,
             "ms": self.ms,
         }
 
@@ -141,6 +144,7 @@ class Delivery:
 
     def _record(self, body: Body, attempt: Attempt) -> None:
         self.attempts.append(attempt)
+        log.info("delivered", extra=attempt.printed())
         tally, now = body.tally, self._clock.now()
         tally.statuses[attempt.status] += 1
         tally.late += attempt.number == 1 and attempt.ms >= FIRST_ATTEMPT_SECONDS * 1000

@@ -30,11 +30,11 @@ class Handshake:
         self._session = session
         self._judge = judge
         self._clock = clock
+        self._remarked: set[str] = set()
 
     async def ask(self, url: str) -> None:
         """Return if the endpoint echoed the token. Raises the 400 that POST and PATCH answer otherwise."""
-        if url.startswith("http:"):
-            log.warning("http notification URL accepted, real Graph would refuse it", extra={"url": url.partition("?")[0]})
+        self._remark_on_http(url)
         token = f"Validation: Testing client application reachability for subscription Request-Id: {uuid.uuid4()}"
         started = time.monotonic()
         try:
@@ -56,7 +56,7 @@ class Handshake:
         log.info("handshake answered", extra={"status": status, "ms": round((time.monotonic() - started) * 1000)})
         self._check(url, token, status, kind, body, reason or "")
 
-    def _check(self, url: str, token: str, status: int, kind: str, body: bytes, reason: str) -> None:  # noqa: PLR0913, PLR0917 - an answer's parts
+    def _check(self, url: str, token: str, status: int, kind: str, body: bytes, reason: str) -> None:  # noqa: PLR0917 - an answer's parts
         if status != 200:  # noqa: PLR2004 - the only status that Graph's page names
             self._object_to("handshake-status", url)
             raise _failed(f"HTTP status code is '{re.sub(r'[^A-Za-z]', '', reason) or status}'.")
@@ -66,6 +66,12 @@ class Handshake:
         if body != token.encode():
             self._object_to("handshake-body", url)
             raise _failed("The answer is not the validation token.")
+
+    def _remark_on_http(self, url: str) -> None:
+        place = url.partition("?")[0]
+        if place.startswith("http:") and place not in self._remarked:
+            self._remarked.add(place)
+            log.warning("http notification URL accepted, real Graph would refuse it", extra={"url": place})
 
     def _object_to(self, rule: str, url: str) -> None:
         self._judge.object_to(rule, url.partition("?")[0], at=self._clock.now())

@@ -17,7 +17,10 @@ RULES = {
     "late": ("the first attempt must be answered within 3 seconds", DELIVERY),
     "late-again": ("a repeated attempt must be answered within 10 seconds", DELIVERY),
     "unreachable": ("the endpoint must accept connections", DELIVERY),
-    "refused": ("a notification that was received must be answered 2xx; a 4xx makes Graph repeat the whole body", DELIVERY),
+    "refused": (
+        "a notification that was received must be answered 2xx; a 4xx makes Graph repeat the whole body",
+        DELIVERY,
+    ),
     "failed": ("5xx says that it could not be kept and must come again", DELIVERY),
     "redirect": ("redirects are not documented as followed", DELIVERY),
     "handshake-status": ("the handshake is answered with 200", DELIVERY),

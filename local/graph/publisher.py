@@ -16,13 +16,13 @@ from local.graph.tally import Tally
 from local.graph.tokens import Authority, TokenVersion
 from local.graph.world import Change
 
-TokenChoice = Literal["v1", "v2", "mixed"]
+Issuers = Literal["v1", "v2", "mixed"]
 
 
 class Publisher:
     """Turns changes into notices, keeps the truth about them, and hands bodies to delivery."""
 
-    def __init__(  # noqa: PLR0913 - it connects exactly these
+    def __init__(
         self,
         *,
         subscriptions: Subscriptions,
@@ -31,14 +31,14 @@ class Publisher:
         writer: Writer,
         clock: Clock,
         dice: random.Random,
-        token_version: TokenChoice = "mixed",
+        issuers: Issuers = "mixed",
     ) -> None:
         self._subscriptions = subscriptions
         self._authority = authority
         self._delivery = delivery
         self.clock = clock
         self._dice = dice
-        self._token_version = token_version
+        self._issuers = issuers
         self.writer = writer
         self.truths: list[Truth] = []
 
@@ -104,7 +104,7 @@ class Publisher:
         ]
 
     def _version(self) -> TokenVersion:
-        return self._dice.choice(("v1", "v2")) if self._token_version == "mixed" else self._token_version
+        return self._dice.choice(("v1", "v2")) if self._issuers == "mixed" else self._issuers
 
 
 def again(notice: Notice) -> Notice:

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +24,7 @@ from aiohttp import web
 from local.graph.callers import Callers
 from local.graph.certificates import client_context, make_certificates, server_context
 from local.graph.chatter import Chatter
-from local.graph.clock import Clock
+from local.graph.clock import Clock, utc_now
 from local.graph.content_routes import ContentRoutes
 from local.graph.control import Control
 from local.graph.delivery import Delivery
@@ -35,7 +34,7 @@ from local.graph.forgery import Forger
 from local.graph.handshake import Handshake
 from local.graph.judge import Judge
 from local.graph.notices import Writer
-from local.graph.publisher import Publisher, TokenChoice
+from local.graph.publisher import Issuers, Publisher
 from local.graph.subscription_routes import SubscriptionRoutes
 from local.graph.subscriptions import Subscriptions
 from local.graph.tokens import Authority, SigningKey
@@ -60,7 +59,7 @@ class Simulator:
     seed: int = 1
     tenant_id: str = TENANT_ID
     time_scale: float = 1.0
-    token_version: TokenChoice = "mixed"
+    issuers: Issuers = "mixed"
     client_secret: str | None = field(default=None, repr=False)
     http_url: str = field(init=False, default="")
     https_url: str = field(init=False, default="")
@@ -100,8 +99,7 @@ class Simulator:
         self._connect(session, clock)
         starting.push_async_callback(self.delivery.close)
         starting.push_async_callback(self.chatter.close)
-        bases: set[str] = set()
-        app = self._app(session, clock, bases)
+        app = self._app(session, clock)
         runner = web.AppRunner(app, access_log=None)
         starting.push_async_callback(runner.cleanup)
         await runner.setup()
@@ -123,7 +121,7 @@ class Simulator:
             writer=Writer(tenant_id=self.tenant_id, dice=self._dice("notices")),
             clock=clock,
             dice=self._dice("tokens"),
-            token_version=self.token_version,
+            issuers=self.issuers,
         )
         forger = Forger(writer=self.publisher.writer, authority=self.authority, dice=self._dice("forgery"))
         self.chatter = Chatter(self.world, self.publisher, self.subscriptions, forger)
@@ -156,3 +154,21 @@ class Simulator:
 
     def _dice(self, purpose: str) -> random.Random:
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311 - repeatable, no secrets
+
+
+@web.middleware
+async def answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn faults into Graph's envelope and put the ids that Graph puts on every answer of its own."""
+    request_id = str(uuid.uuid4())
+    client_request_id = request.headers.get("client-request-id", request_id)
+    try:
+        response = await handler(request)
+    except GraphFault as fault:
+        log.info("refused", extra={"path": request.path, "status": fault.status, "code": fault.code})
+        date = utc_now().strftime("%Y-%m-%dT%H:%M:%S")
+        envelope = write_envelope(fault, date=date, request_id=request_id, client_request_id=client_request_id)
+        response = web.json_response(envelope, status=fault.status)
+    if request.path.startswith("/v1.0"):
+        response.headers["request-id"] = request_id
+        response.headers["client-request-id"] = client_request_id
+    return response

@@ -110,12 +110,14 @@ def read_amendment(body: Any, *, match: Match, rich: bool, now: datetime) -> Ame
 
 def check_url(url: str, name: str) -> str:
     """Return the URL if it can be called: https anywhere, http (which real Graph refuses) to loopback only."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "eventhub" or url.startswith("EventHub:"):
+    if url.lower().startswith("eventhub:"):
         raise invalid(f"Invalid event hub notification url={url.partition('?')[0]}")
-    if parts.scheme == "https" and parts.hostname:
-        return url
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError as broken:
+        raise invalid(f"The '{name}' is not a URL.") from broken
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return url
     raise invalid(f"The '{name}' must be an absolute URL that uses HTTPS.")
 

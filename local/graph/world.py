@@ -15,6 +15,7 @@ from itertools import product
 from typing import Literal
 
 from local.graph.catalogue import Workload, slashes
+from local.graph.clock import utc_now
 from local.graph.subscriptions import Reach
 
 ChangeType = Literal["created", "updated", "deleted"]
@@ -108,7 +109,9 @@ class World:
     def place(self, name: str) -> Place | None:
         """Return a channel, chat or mailbox by its name, its path, or its owner's address."""
         wanted = name.lower()
-        return next((place for place in self.places if wanted in {place.name.lower(), place.path.lower()}), None) or next(
+        return next(
+            (place for place in self.places if wanted in {place.name.lower(), place.path.lower()}), None
+        ) or next(
             (place for place in self.places if place.workload == "mail" and wanted == place.people[0].address), None
         )
 
@@ -158,7 +161,7 @@ class World:
     def _happened(self, change_type: ChangeType, item: Item) -> Change:
         self.items[self._key(item.resource)] = item
         self._changes += 1
-        return Change(number=self._changes, at=_now(), change_type=change_type, item=item)
+        return Change(number=self._changes, at=utc_now(), change_type=change_type, item=item)
 
     def _moment(self) -> int:
         """Return the time in milliseconds, never the same twice: Teams makes both ids and versions from it."""
@@ -219,7 +222,3 @@ def _reaches(workload: Workload, named: list[dict[str, str]]) -> tuple[Reach, ..
 
 def _time_of(moment: int) -> datetime:
     return datetime.fromtimestamp(moment / 1000, UTC)
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)

@@ -19,6 +19,7 @@ from local.host.worker_link import FunctionFailedError, WorkerLink, WorkerLostEr
 RETURN = "$return"
 FAILURES = (FunctionFailedError, WorkerLostError, WorkerUnavailableError, OutputError)
 """Every way in which an invocation can fail."""
+WRITE_ERRORS: tuple[type[Exception], ...] = (*STORAGE_ERRORS, ValueError)
 
 
 class Dispatch:
@@ -81,5 +82,5 @@ class Dispatch:
                 text = encode(body, is_base64=self._base64)
                 check_size(text)
                 await queue.put(text)
-        except (*STORAGE_ERRORS, ValueError) as error:
+        except WRITE_ERRORS as error:
             raise OutputError(f"Error while writing to queue {name!r}: {error}") from error

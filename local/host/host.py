@@ -7,7 +7,7 @@ import asyncio
 import random
 import signal
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,8 @@ class Parts:
 
     def by_hand(self) -> dict[str, MadeByHand]:
         """Return how each function that is not HTTP is run by hand."""
-        return {listener.name: listener.run_by_hand for listener in (*self.queues, *self.timers)}
+        queues: dict[str, MadeByHand] = {listener.name: listener.run_by_hand for listener in self.queues}
+        return {**queues, **{listener.name: listener.run_by_hand for listener in self.timers}}
 
 
 async def serve(
@@ -67,12 +68,12 @@ async def serve(
     storage = Storage(settings)
     worker = WorkerLink(app, settings, options.function_timeout, lambda header: _show(header, options))
     try:
-        found = await worker.start()
+        found = await _unless(done, worker.start())
         dispatch = Dispatch(
             worker, storage, base64_queues=options.queues.base64, shows=lambda name: _is_shown(options, name)
         )
-        parts = compose(found, settings, options, storage, dispatch, only)
-        await _run(door, parts, options, worker, dispatch, done)
+        parts = compose(found, settings, only, options=options, storage=storage, dispatch=dispatch)
+        await _run(door, parts, options, worker=worker, dispatch=dispatch, done=done)
     except IndexingError as error:
         console.say(f"Worker failed to load function app.\n{error}")
         return 1
@@ -85,10 +86,11 @@ async def serve(
 def compose(
     found: Sequence[Mapping[str, Any]],
     settings: Mapping[str, str],
+    only: Collection[str],
+    *,
     options: HostOptions,
     storage: Storage,
     dispatch: Dispatch,
-    only: Collection[str],
 ) -> Parts:
     """Give every function its route or listener; one whose trigger can't be set up is stopped, the others run."""
     readable, stopped = read_functions(found, settings, only=only)
@@ -123,9 +125,9 @@ def _queue_listener(function: Function, options: HostOptions, storage: Storage, 
         function,
         storage.queue(connection, name),
         storage.queue(connection, poison) if poison else None,
-        options.queues,
-        dispatch,
-        backoff,
+        options=options.queues,
+        dispatch=dispatch,
+        backoff=backoff,
     )
 
 
@@ -148,6 +150,7 @@ async def _run(
     door: socket.socket,
     parts: Parts,
     options: HostOptions,
+    *,
     worker: WorkerLink,
     dispatch: Dispatch,
     done: asyncio.Event,
@@ -162,15 +165,29 @@ async def _run(
     await web.SockSite(runner, door).start()
     others = [(f.name, f.trigger.type) for f in parts.functions if f.trigger.type != "httpTrigger"]
     console.list_functions(routes.listing(f"http://localhost:{port}"), others, [item.why for item in parts.stopped])
-    listeners = [asyncio.create_task(listener.listen()) for listener in (*parts.queues, *parts.timers)]
+    queues = [asyncio.create_task(listener.listen()) for listener in parts.queues]
+    timers = [asyncio.create_task(listener.listen()) for listener in parts.timers]
+    for task in (*queues, *timers):
+        task.add_done_callback(_say_why)
     console.say(f"Host started on http://127.0.0.1:{port}")
     await done.wait()
     console.say("Stopping host...")
-    for listener in listeners:
-        listener.cancel()
-    await asyncio.gather(*listeners, return_exceptions=True)
+    for listener in parts.queues:
+        listener.stop()
+    if queues:
+        await asyncio.wait(queues, timeout=SECONDS_TO_FINISH)
+    for task in (*queues, *timers):
+        task.cancel()
+    await asyncio.gather(*queues, *timers, return_exceptions=True)
     await asyncio.gather(*(listener.finish(SECONDS_TO_FINISH) for listener in parts.queues))
     await runner.cleanup()
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """A listener that ends by itself is a bug of this host: nobody shall wonder why nothing fires any more."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        console.log(f"A listener ended: {type(error).__name__}: {error}")
 
 
 def _signalled() -> asyncio.Event:
@@ -180,11 +197,23 @@ def _signalled() -> asyncio.Event:
     return done
 
 
+async def _unless(done: asyncio.Event, starting: Coroutine[Any, Any, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Wait for the worker to start, but not when told to stop: then there is nothing to run."""
+    start, stop = asyncio.create_task(starting), asyncio.create_task(done.wait())
+    await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if start.done():
+        return start.result()
+    start.cancel()
+    return []
+
+
 def _is_shown(options: HostOptions, category: str, level: int = 20) -> bool:
     return level >= options.log_level(category)
 
 
 def _show(header: Header, options: HostOptions) -> None:
     """Print a log record of the worker, if host.json's level for user code lets it through."""
-    if _is_shown(options, "Function.User" if header["invocation"] else "Worker", header["level"]):
+    category = f"Function.{header['function']}.User" if header["function"] else "Worker"
+    if _is_shown(options, category, header["level"]):
         console.log_record(header["logger"], header["level"], header["message"])

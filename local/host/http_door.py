@@ -41,6 +41,9 @@ class HttpDoor:
             return web.Response(status=404)
         if (request.content_length or 0) > LARGEST_BODY:
             return web.Response(status=413)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
         function, parameters = found
         return await self._run(function, await read_request(request, parameters))
 

@@ -14,7 +14,7 @@ _ISO_DATE = re.compile(
     r"(?P<whole>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,7})\d*)?(?P<zone>Z|(?P<offset>[+-]\d\d:?\d\d))?"
 )
 _ESCAPED = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-SCIENTIFIC_FROM, SCIENTIFIC_BELOW = 15, -5
+SCIENTIFIC_FROM, SCIENTIFIC_BELOW = 15, -4
 
 
 def looks_like_json(text: str) -> bool:

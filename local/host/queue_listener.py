@@ -40,6 +40,7 @@ class QueueListener:
         function: Function,
         queue: Queue,
         poison: Queue | None,
+        *,
         options: QueueOptions,
         dispatch: Dispatch,
         backoff: Backoff,
@@ -52,16 +53,17 @@ class QueueListener:
         self._backoff = backoff
         self._running: set[asyncio.Task[None]] = set()
         self._is_failing = False
+        self._is_stopping = False
 
     @property
     def name(self) -> str:
         """The function's name."""
         return self._function.name
 
-    async def listen(self) -> NoReturn:
-        """Take messages until cancelled; what runs then is left to `finish`."""
+    async def listen(self) -> None:
+        """Take messages until told to stop; what runs then is left to `finish`."""
         hit = False
-        while True:
+        while not self._is_stopping:
             self._queue.bell.clear()
             messages = await self._take()
             for message in messages:
@@ -70,11 +72,16 @@ class QueueListener:
                 task.add_done_callback(self._running.discard)
             if messages:
                 hit = True
-                while len(self._running) > self._options.new_batch_threshold:
+                while len(self._running) > self._options.new_batch_threshold and not self._is_stopping:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                 continue
             await self._pause(self._backoff.after_hits() if hit else self._backoff.after_nothing())
             hit = False
+
+    def stop(self) -> None:
+        """Stop listening after the look under way: to cancel that one would hide its messages for ten minutes."""
+        self._is_stopping = True
+        self._queue.bell.set()
 
     async def finish(self, seconds: float) -> None:
         """Give what is running a little time to end."""
@@ -99,7 +106,7 @@ class QueueListener:
         """Take a batch; a storage failure is said once, and again when it is over."""
         try:
             messages = await self._queue.take(self._options.batch_size, int(INVISIBILITY.total_seconds()))
-        except STORAGE_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - a listener outlives whatever one look runs into
             if not self._is_failing:
                 console.log(
                     f"The listener for function 'Functions.{self._function.name}' can't read its queue: {error}"

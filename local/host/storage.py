@@ -73,7 +73,7 @@ def _message(item: object) -> Message:
     fields = vars(item)
     return Message(
         id=str(fields["id"]),
-        text=str(fields["content"]),
+        text=str(fields["content"] or ""),
         pop_receipt=str(fields["pop_receipt"]),
         dequeue_count=int(fields["dequeue_count"] or 1),
         inserted=fields["inserted_on"],

@@ -1,7 +1,7 @@
 """Fires one timer function by its schedule, in UTC, never while it still runs.
 
 The real host remembers occurrences in a blob (`useMonitor`) and makes up for one that was missed while it was down;
-this one remembers nothing, so nothing is ever past due. `host` decides what happens on failure: nothing.
+this one remembers nothing, so nothing is ever past due. Retry policies are not applied either.
 """
 
 import asyncio

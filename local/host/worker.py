@@ -19,7 +19,7 @@ from typing import Any
 from local.host.datums import read_datum, write_datum
 from local.host.frames import FrameProtocol, Header
 from local.host.worker_index import Loaded, index
-from local.host.worker_invoke import call, invocation_id
+from local.host.worker_invoke import call, running_function
 
 
 class LogHandler(logging.Handler):
@@ -40,7 +40,7 @@ class LogHandler(logging.Handler):
             return
         header = {
             "kind": "log",
-            "invocation": invocation_id.get(),
+            "function": running_function.get(),
             "logger": record.name,
             "level": record.levelno,
             "message": text,

@@ -33,11 +33,6 @@ class Generic:
         return False
 
     @classmethod
-    def has_implicit_output(cls) -> bool:
-        """Return values are allowed with any generic binding in the app."""
-        return True
-
-    @classmethod
     def check_input_type_annotation(cls, pytype: type) -> bool:
         """Accept text and bytes."""
         return issubclass(pytype, (str, bytes))
@@ -118,6 +113,14 @@ def converter_of(binding_type: str) -> Any:
     return func.get_binding_registry().get(binding_type) or Generic
 
 
+def has_implicit_output(binding_type: str) -> bool:
+    """Whether a function with such a binding may return a value without a `$return` binding."""
+    converter = converter_of(binding_type)
+    if converter is Generic:
+        return binding_type != "durableClient"
+    return bool(getattr(converter, "has_implicit_output", bool)())
+
+
 def load(function: Any) -> Loaded:
     """Check one function's parameters against its bindings."""
     call, name = function.get_user_function(), function.get_function_name()
@@ -132,7 +135,7 @@ def load(function: Any) -> Loaded:
     bound = {key: binding for key, binding in bindings.items() if key != RETURN}
     _match_names(name, set(parameters), set(bound))
     read = {key: _parameter(name, binding, hints.get(key)) for key, binding in bound.items()}
-    implicit = [binding for binding in bound.values() if converter_of(binding.type).has_implicit_output()]
+    implicit = [binding for binding in bound.values() if has_implicit_output(binding.type)]
     return Loaded(
         id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
         name=name,
@@ -184,7 +187,7 @@ def _parameter(name: str, binding: Any, hint: Any) -> Parameter:
         expected = "has to be" if is_out else "must not be"
         raise LoadError(_cannot(name, f"binding {binding.name}: its annotation {expected} azure.functions.Out"))
     converter = converter_of(binding.type)
-    if pytype in {str, bytes} and not converter.has_implicit_output():
+    if pytype in {str, bytes} and not has_implicit_output(binding.type):
         converter = Generic
     check = converter.check_output_type_annotation if is_out else converter.check_input_type_annotation
     if hint is not None and not check(pytype):

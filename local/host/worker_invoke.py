@@ -20,7 +20,7 @@ from azure.functions import meta
 from local.host.datums import Datum
 from local.host.worker_index import Loaded, Parameter
 
-invocation_id: contextvars.ContextVar[str] = contextvars.ContextVar("invocation_id", default="")
+running_function: contextvars.ContextVar[str] = contextvars.ContextVar("running_function", default="")
 _thread_local = threading.local()
 
 
@@ -59,8 +59,8 @@ class Context(func.Context):
 
     thread_local_storage = _thread_local  # type: ignore[assignment]
     invocation_id = function_name = function_directory = ""  # set on each instance
-    trace_context = TraceContext()
-    retry_context = RetryContext()
+    trace_context = TraceContext()  # type: ignore[assignment]
+    retry_context = RetryContext()  # type: ignore[assignment]
 
     def __init__(self, invocation: str, function: Loaded) -> None:
         self.invocation_id = invocation
@@ -78,7 +78,7 @@ async def call(
     arguments.update(outputs)
     if function.wants_context:
         arguments["context"] = Context(invocation, function)
-    invocation_id.set(invocation)
+    running_function.set(function.name)
     if function.is_async:
         result = await function.call(**arguments)
     else:

@@ -79,7 +79,7 @@ class WorkerLink:
         patience: float | None = None,
     ) -> tuple[Datum, dict[str, Datum]]:
         """Run a function in the worker, waiting for a worker as long as patience lasts (None: as long as it takes)."""
-        if not self._ready.is_set():
+        while not self._ready.is_set():  # again: a worker may come and die before we get our turn
             await self._wait_for_worker(patience)
         blobs: list[bytes] = []
         header = {
@@ -117,7 +117,7 @@ class WorkerLink:
 
     async def _ask(self, invocation: str, header: Header, blobs: list[bytes]) -> tuple[Header, list[bytes]]:
         assert self._line is not None  # noqa: S101 - a worker is ready
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[Header, list[bytes]]] = asyncio.get_running_loop().create_future()
         self._waiting[invocation] = answer
         self._line.send(header, blobs)
         try:
@@ -138,7 +138,7 @@ class WorkerLink:
         line = self._line = FrameProtocol(self._frame, lambda: self._lost(line))
         with theirs:
             await loop.create_unix_connection(lambda: line, sock=ours)
-            command = ["-m", "local.host.worker", "--descriptor", str(theirs.fileno()), "--app", str(self._app)]
+            command = ["-u", "-m", "local.host.worker", "--descriptor", str(theirs.fileno()), "--app", str(self._app)]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, *command, cwd=ROOT, env=self._environ, pass_fds=(theirs.fileno(),)
             )
@@ -150,8 +150,9 @@ class WorkerLink:
         """Start the next worker whenever one has died."""
         while True:
             assert self._process is not None  # noqa: S101 - started
+            assert self._line is not None  # noqa: S101 - started
             code = await self._process.wait()
-            self._ready.clear()
+            self._lost(self._line)
             console.log(f"The worker process {self._process.pid} exited with code {code}. Restarting it.")
             self.restarts += 1
             while not self._ready.is_set():
@@ -163,6 +164,7 @@ class WorkerLink:
                     await asyncio.sleep(PAUSE_AFTER_FAILED_START)
 
     def _kill(self) -> None:
+        self._ready.clear()  # before the line tells us: nobody shall be sent to a dying worker
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -182,7 +184,10 @@ class WorkerLink:
                 self._listed.set_exception(IndexingError(f"{header['error']}\n{header['trace']}"))
 
     def _lost(self, line: FrameProtocol) -> None:
-        """Fail what was running; the keeper sees the process end and starts the next."""
+        """Fail what was running; the keeper sees the process end and starts the next.
+
+        Comes twice, from the line and from the keeper, in either order: a line of an earlier worker is no news.
+        """
         if line is not self._line:
             return
         self._ready.clear()

@@ -9,6 +9,7 @@ https://learn.microsoft.com/graph/change-notifications-overview and the workload
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from shared.errors import GraphProtocolError
 from shared.graph.resource import Resource, Template, is_guid, read_resource
@@ -307,8 +308,8 @@ CATALOGUE = tuple(sorted(_entries(), key=lambda entry: (entry.name.count("{"), e
 
 def find(resource: str) -> CatalogueEntry | None:
     """Find a subscription's resource, in either spelling; its query does not matter. None if no row has it."""
-    path = _read_path(resource)
-    return _find(path) if path else None
+    _, entry, _ = _look_up(resource)
+    return entry
 
 
 def longest_lifetime(resource: str, *, include_resource_data: bool) -> timedelta:
@@ -326,27 +327,23 @@ def concerns(declared_resource: str, item: Resource) -> bool:
     Ids that are declared must be the item's. A user who is declared by name is taken on trust, because notifications name
     users by their object id.
     """
-    declared = _read_path(declared_resource)
+    declared, entry, ids = _look_up(declared_resource)
     if declared is None:
         return False
     if item.segments[: len(declared.segments)] == declared.segments:
         return True
-    entry = _find(declared)
-    ids = entry.pattern.match(declared) if entry else None
-    if entry is None or ids is None:
-        return False
-    return any(_agree(ids, named) for template in entry.items if (named := template.match(item)) is not None)
+    templates = entry.items if entry else ()
+    return any(_agree(ids, named) for template in templates if (named := template.match(item)) is not None)
 
 
-def _read_path(resource: str) -> Resource | None:
+@lru_cache(maxsize=4096)  # asked for every item, and it walks the whole table
+def _look_up(resource: str) -> tuple[Resource | None, CatalogueEntry | None, Mapping[str, str]]:
     try:
-        return read_resource(resource.partition("?")[0])
+        path = read_resource(resource.partition("?")[0])
     except GraphProtocolError:
-        return None
-
-
-def _find(path: Resource) -> CatalogueEntry | None:
-    return next((entry for entry in CATALOGUE if entry.pattern.match(path) is not None), None)
+        return None, None, {}
+    matches = ((entry, entry.pattern.match(path)) for entry in CATALOGUE)
+    return next(((path, entry, ids) for entry, ids in matches if ids is not None), (path, None, {}))
 
 
 def _agree(declared: Mapping[str, str], named: Mapping[str, str]) -> bool:

@@ -82,6 +82,11 @@ class TokenJudge:
         self._keys = keys
         self._seen.clear()
 
+    def forget_keys(self) -> None:
+        """Stop trusting keys that are too old; every token is undecided until there are new ones."""
+        self._keys = None
+        self._seen.clear()
+
     def check(self, token: str, *, at: float) -> GenuineToken:
         """Check one token as of ``at`` (seconds since the epoch).
 

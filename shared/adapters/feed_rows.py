@@ -1,0 +1,75 @@
+"""Rows of table ``feed`` and the values they hold. A property holds 32 Ki characters, so that content comes in pieces."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.graph.timestamp import read_timestamp, write_timestamp
+from shared.ports import FeedEntry, FeedLogRow
+
+_PIECE = 30_000
+_MOST_PIECES = 12
+"""360,000 characters, 720 KB of the 1 MiB that a row may have. A longer text is kept without its body."""
+
+
+def entry_row(feed: str, key: str, entry: FeedEntry) -> dict[str, Any]:
+    """Write an item's current state."""
+    row: dict[str, Any] = {
+        "PartitionKey": feed,
+        "RowKey": key,
+        "Id": entry.item,
+        "Resource": entry.resource,
+        "ChangeType": entry.change_type,
+        "Version": entry.version,
+        "Deleted": entry.deleted,
+    }
+    if entry.changed is not None:
+        row["Changed"] = write_timestamp(entry.changed)
+    for index, piece in enumerate(_pieces(entry.content)):
+        row[f"Content{index}"] = piece
+    return row
+
+
+def read_entry(row: Mapping[str, Any]) -> FeedEntry:
+    """Read an item's current state."""
+    text = "".join(str(row[name]) for name in (f"Content{index}" for index in range(_MOST_PIECES)) if name in row)
+    return FeedEntry(
+        item=row["Id"],
+        resource=row["Resource"],
+        change_type=row["ChangeType"],
+        version=row["Version"],
+        changed=read_timestamp(row["Changed"]) if "Changed" in row else None,
+        deleted=row["Deleted"],
+        content=json.loads(text) if text else None,
+    )
+
+
+def log_row(feed: str, key: str, item_key: str, entry: FeedEntry, arrived: datetime) -> dict[str, Any]:
+    """Write one change of the log: which item, what kind of change, and when it was taken up."""
+    return {
+        "PartitionKey": feed,
+        "RowKey": key,
+        "Item": item_key,
+        "ChangeType": entry.change_type,
+        "Arrived": write_timestamp(arrived.astimezone(UTC)),
+    }
+
+
+def read_log_row(row: Mapping[str, Any], item: Mapping[str, Any]) -> FeedLogRow:
+    """Read one change of the log, with the current state of its item."""
+    return FeedLogRow(
+        position=int(str(row["RowKey"]).removeprefix("log-")),
+        change_type=row["ChangeType"],
+        arrived=read_timestamp(row["Arrived"]),
+        entry=read_entry(item),
+    )
+
+
+def _pieces(content: Mapping[str, Any] | None) -> list[str]:
+    if content is None:
+        return []
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    if len(text) > _PIECE * _MOST_PIECES:
+        text = json.dumps({name: value for name, value in content.items() if name != "body"} | {"bodyTooLarge": True})
+    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)][:_MOST_PIECES]

@@ -1,0 +1,320 @@
+"""Wires the app: settings to adapters, adapters to decisions, decisions to blueprints. The only importer of adapters.
+
+A part whose settings are missing or malformed is left out, and says so once in the log and for ever in health and status.
+Nothing here talks to anything outside: clients are made on first use.
+"""
+
+import logging
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import azure.functions as func
+
+import shared.handlers
+from blueprints import feed, health, processor, subscriptions, sweep, webhook
+from shared.adapters.credential import graph_scope, make_credential
+from shared.adapters.feed_table import FeedTable
+from shared.adapters.graph_api import GraphApi
+from shared.adapters.key_directory import open_key_directory
+from shared.adapters.ledger_table import LedgerTable
+from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.signing_keys import AuthorityKeys
+from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
+from shared.adapters.storage_queue import StorageQueue
+from shared.adapters.subscription_table import SubscriptionTable
+from shared.adapters.targets import Targets
+from shared.adapters.trust import ca_bundle, verify
+from shared.change import Services
+from shared.declaration import Declaration, read_declaration
+from shared.dispatch import find_handlers
+from shared.errors import SettingsError
+from shared.feed_reading import FeedReading
+from shared.forwarding import read_endpoint
+from shared.graph.validation_token import TokenJudge
+from shared.handling import Handling
+from shared.intake import Policy
+from shared.keeping import Keeping
+from shared.known_subscriptions import KnownSubscriptions
+from shared.ledger import Ledger
+from shared.opener import Opener
+from shared.pipeline import Pipeline
+from shared.ports import EncryptionKeys
+from shared.reception import Reception
+from shared.retrying import Schedule
+from shared.routing import Registration
+from shared.settings import Settings
+from shared.status import Status
+from shared.storage_health import StorageHealth
+from shared.subscriptions import Subscriptions
+from shared.sweep import Sweep
+from shared.token_check import TokenCheck
+
+_LOGGER = logging.getLogger(__name__)
+_ROOT = Path(__file__).resolve().parent.parent
+_CLAIM_MARGIN = 1.25
+"""A claim outlasts the handlers' timeout by a quarter: they are cancelled first."""
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the process's environment: the one place where it is looked at."""
+    return Settings.from_environ(os.environ if environ is None else environ)  # noqa: TID251 - the one place
+
+
+def blueprints(settings: Settings) -> Sequence[func.Blueprint]:
+    """Give the blueprints of every part that the settings allow."""
+    return Composition(settings).blueprints()
+
+
+def utc_now() -> datetime:
+    """Tell the present."""
+    return datetime.now(UTC)  # noqa: TID251 - the one clock
+
+
+def _new_id() -> str:
+    return os.urandom(10).hex()
+
+
+@dataclass(frozen=True, kw_only=False)
+class Composition:
+    """One app. Everything is made when it is first asked for, and once."""
+
+    settings: Settings
+    storage_health: StorageHealth = field(default_factory=StorageHealth)
+
+    def blueprints(self) -> list[func.Blueprint]:
+        """Build the parts whose settings are in order; the others are named in the log, in health and in status."""
+        makers: dict[str, Callable[[], list[func.Blueprint]]] = {
+            "webhook": lambda: [webhook.build(self.reception)],
+            "processor": lambda: [processor.build(self.pipeline)],
+            "subscriptions": lambda: [subscriptions.build(self.subscriptions), sweep.build(self.sweep)],
+            "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
+        }
+        parts: dict[str, tuple[str, ...]] = {}
+        built: list[func.Blueprint] = []
+        for part, make in makers.items():
+            try:
+                self.settings.require(part)
+                built += make()
+                parts[part] = ()
+            except SettingsError as problem:
+                parts[part] = problem.problems
+        problems = dict.fromkeys(problem for lacking in parts.values() for problem in lacking)
+        if problems:
+            left_out = ", ".join(part for part, lacking in parts.items() if lacking)
+            _LOGGER.error("%s will not run: %s", left_out, SettingsError(problems))
+        store = self.subscription_table if self.settings.storage or self.settings.storage_account else None
+        return [*built, health.build(Status(parts=parts, store=store, now=utc_now))]
+
+    async def close(self) -> None:
+        """Let go of connections and threads, where something made any."""
+        for name in ("storage", "prompt_storage", "targets"):
+            if name in self.__dict__:
+                await self.__dict__[name].close()
+        if "graph" in self.__dict__:
+            self.graph.close()
+        if "threads" in self.__dict__:
+            self.threads.shutdown()
+
+    # -- storage ----------------------------------------------------------------------------------------------------
+
+    def _storage(self, patience: Patience, connection: str = "") -> Storage:
+        return Storage(
+            settings=self.settings,
+            patience=patience,
+            health=self.storage_health,
+            now=utc_now,
+            ca_bundle=ca_bundle(self.settings.environ),
+            connection=connection,
+        )
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The account, for everything behind the queue."""
+        return self._storage(PATIENT)
+
+    @cached_property
+    def prompt_storage(self) -> Storage:
+        """The account, for what Graph waits for."""
+        return self._storage(PROMPT)
+
+    @cached_property
+    def feed_table(self) -> FeedTable:
+        """Table ``feed``."""
+        return FeedTable(self.storage, utc_now)
+
+    @cached_property
+    def subscription_table(self) -> SubscriptionTable:
+        """Table ``subscriptions``."""
+        return SubscriptionTable(self.storage)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of handled changes."""
+        return Ledger(
+            LedgerTable(self.storage),
+            window=self.settings.deduplication_window,
+            claim_lifetime=self.settings.handler_timeout * _CLAIM_MARGIN,
+        )
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """What takes the rest of an envelope."""
+        return Keeping(
+            queue=StorageQueue(self.storage, "notifications"),
+            dead_letters=StorageQueue(self.storage, "notifications-poison"),
+            payloads=PayloadBlobs(self.storage),
+            schedule=Schedule(
+                attempts=self.settings.retry_attempts,
+                first=self.settings.retry_first_delay,
+                longest=self.settings.retry_longest_delay,
+            ),
+            now=utc_now,
+            chance=random.random,
+        )
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What may come in."""
+        return Policy(
+            client_state_keys=self.settings.client_state_keys,
+            allowed_tenant_ids=self.settings.allowed_tenant_ids,
+            max_body_bytes=self.settings.max_body_bytes,
+        )
+
+    @cached_property
+    def tokens(self) -> TokenCheck:
+        """The authority's signing keys, shared by webhook and processor."""
+        judge = TokenJudge(
+            audiences=self.settings.graph_audiences, publisher_app_id=self.settings.graph_publisher_app_id
+        )
+        source = AuthorityKeys(self.settings.authority, verify=verify(self.settings.environ))
+        return TokenCheck(judge, source, utc_now)
+
+    @cached_property
+    def reception(self) -> Reception:
+        """What answers Graph."""
+        return Reception(
+            policy=self.policy,
+            tokens=self.tokens,
+            payloads=PayloadBlobs(self.prompt_storage),
+            storage_health=self.storage_health,
+            now=utc_now,
+            new_id=_new_id,
+        )
+
+    # -- processing ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def registrations(self) -> tuple[Registration, ...]:
+        """Every handler in `shared/handlers/`."""
+        return find_handlers(shared.handlers)
+
+    @cached_property
+    def declaration(self) -> Declaration:
+        """The declared subscriptions. Raises SettingsError with everything that is wrong with them."""
+        path = _ROOT / self.settings.subscriptions_file
+        try:
+            text = path.read_bytes()
+        except OSError as problem:
+            raise SettingsError([f"SUBSCRIPTIONS_FILE {path} cannot be read ({type(problem).__name__})"]) from problem
+        known = frozenset(registration.name for registration in self.registrations)
+        declaration = read_declaration(text, known_handlers=known)
+        self._check_targets(declaration)
+        return declaration
+
+    def _check_targets(self, declaration: Declaration) -> None:
+        problems: list[str] = []
+        for subscription in declaration.subscriptions:
+            for choice in subscription.handlers or ():
+                if choice.name != "forward":
+                    continue
+                try:
+                    read_endpoint(choice.options, self.settings.environ)
+                except SettingsError as problem:
+                    problems += [f"subscription {subscription.name!r}: {each}" for each in problem.problems]
+        if problems:
+            raise SettingsError(problems)
+
+    @cached_property
+    def encryption_keys(self) -> EncryptionKeys | None:
+        """Where private keys are; None where ENCRYPTION_KEYS says nothing."""
+        return open_key_directory(self.settings)
+
+    @cached_property
+    def graph(self) -> GraphApi:
+        """Microsoft Graph, as the app."""
+        return GraphApi(
+            endpoint=self.settings.graph_endpoint,
+            credential=make_credential(self.settings),
+            scope=graph_scope(self.settings),
+            verify=verify(self.settings.environ),
+        )
+
+    @cached_property
+    def targets(self) -> Targets:
+        """Where `forward` sends to."""
+        return Targets(
+            environ=self.settings.environ,
+            queue=lambda name, connection: StorageQueue(
+                self._storage(PATIENT, connection) if connection else self.storage, name
+            ),
+            ca_bundle=ca_bundle(self.settings.environ),
+            now=utc_now,
+        )
+
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """Threads for decryption, one a core: OpenSSL lets go of the interpreter."""
+        return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="decrypt")
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """What brings envelopes to their end."""
+        opener = Opener(
+            policy=self.policy,
+            known=KnownSubscriptions(self.declaration, self.subscription_table, utc_now),
+            tokens=self.tokens,
+            encryption_keys=self.encryption_keys,
+            payloads=PayloadBlobs(self.storage),
+            graph=self.graph,
+            registrations=self.registrations,
+            threads=self.threads,
+        )
+        handling = Handling(
+            ledger=self.ledger,
+            services=Services(now=utc_now, feed=self.feed_table, graph=self.graph, target=self.targets),
+            handler_timeout=self.settings.handler_timeout,
+            now=utc_now,
+            new_id=_new_id,
+        )
+        return Pipeline(opener=opener, handling=handling, keeping=self.keeping, now=utc_now)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """What clears up."""
+        return Sweep(
+            ledger=self.ledger,
+            dead_letters=StorageQueue(self.storage, "notifications-poison"),
+            keeping=self.keeping,
+            now=utc_now,
+        )
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """What keeps subscriptions alive."""
+        return Subscriptions(
+            declaration=self.declaration,
+            settings=self.settings,
+            graph=self.graph,
+            store=self.subscription_table,
+            keys=self.encryption_keys,
+            now=utc_now,
+        )

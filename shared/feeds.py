@@ -1,0 +1,70 @@
+"""What a feed is: one channel, chat or mail folder, and the state of one of its items. Pure.
+
+`overtakes` is the rule by which states of one item replace each other, however late or often they arrive.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.graph.resource import Resource
+from shared.ports import FeedEntry, FeedSummary
+
+_KINDS: Mapping[str, str] = {"channels": "channel", "chats": "chat", "mailFolders": "mail folder", "users": "mailbox"}
+
+
+def feed_of(resource: Resource) -> FeedSummary:
+    """Find the feed of a message: its channel, chat, mail folder or mailbox. A reply is in its channel's feed."""
+    container = resource.parent
+    if container.segments[-2:-1] == ("messages",):  # teams/../channels/../messages/../replies/..
+        container = container.parent
+    kind = _KINDS.get(container.segments[-2] if len(container.segments) > 1 else "", "feed")
+    return FeedSummary(feed=feed_id(container), resource=str(container), kind=kind)
+
+
+def feed_id(container: Resource) -> str:
+    """Make the stable, URL-safe id of a feed from its normalised resource."""
+    digest = hashlib.sha256(str(container).encode("utf-8", "surrogatepass")).digest()
+    return "f" + base64.b32encode(digest[:15]).decode().lower()
+
+
+def overtakes(entry: FeedEntry, known: FeedEntry) -> bool:
+    """Tell whether a state that arrived replaces the one that is known: the same never does, an older one never does.
+
+    States are ordered by when the resource says that it changed; numeric versions decide a tie. Where that does not
+    tell, the later arrival wins.
+    """
+    if entry.version == known.version and entry.deleted == known.deleted and entry.version:
+        return False
+    if entry.deleted and known.deleted:
+        return False
+    if entry.changed is None or known.changed is None:
+        return True
+    if entry.changed != known.changed:
+        return entry.changed > known.changed
+    if entry.version.isdigit() and known.version.isdigit():
+        return int(entry.version) > int(known.version)
+    return True
+
+
+def entry_of(
+    resource: Resource,
+    *,
+    change_type: str,
+    version: str,
+    deleted: bool,
+    content: Mapping[str, Any] | None,
+    changed: datetime | None,
+) -> FeedEntry:
+    """Make the state of an item; what is deleted keeps no content."""
+    return FeedEntry(
+        item=resource.segments[-1],
+        resource=str(resource),
+        change_type=change_type,
+        version=version,
+        changed=changed,
+        deleted=deleted,
+        content=None if deleted else content,
+    )

@@ -1,0 +1,30 @@
+"""The feed: current state and a change log in order of arrival, for every Teams message and mail."""
+
+from shared.change_key import read_changed, read_version
+from shared.feeds import entry_of, feed_of
+from shared.handlers import Change, Services, on
+
+_CHANNEL_MESSAGES = "teams/{team}/channels/{channel}/messages/{message}"
+
+
+@on(_CHANNEL_MESSAGES, content=True)
+@on(_CHANNEL_MESSAGES + "/replies/{reply}", content=True)
+@on("chats/{chat}/messages/{message}", content=True)
+@on("users/{user}/messages/{message}", content=True)
+@on("users/{user}/mailFolders/{folder}/messages/{message}", content=True)
+async def feed(change: Change, services: Services) -> None:
+    """Take a change up into its feed. Running again changes nothing: the same or an older state is passed over."""
+    deleted = change.deleted or change.gone
+    content = change.content or {}
+    # a deletion that says no more than that happened by the time we heard of it
+    changed = read_changed(content) or (change.received if deleted else None)
+    version = read_version({}, content) or change.version
+    entry = entry_of(
+        change.resource,
+        change_type="deleted" if deleted else change.change_type,
+        version=version,
+        deleted=deleted,
+        content=content,
+        changed=changed,
+    )
+    await services.feed.apply(feed_of(change.resource), entry)

@@ -1,0 +1,93 @@
+"""One envelope from the queue to its end: opened, deduplicated, handled, and what failed kept for another time.
+
+Whatever happens to an item happens to it alone. `process` returns only when every item of the message is done,
+suppressed, refused, back on the queue or among the dead letters; if that cannot be written down it raises StorageError,
+and the host delivers the whole message again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.envelope import Envelope, read_envelope
+from shared.errors import EnvelopeError
+from shared.handling import Handling
+from shared.keeping import Keeping
+from shared.opener import Opener
+from shared.ports import Clock
+from shared.telemetry import log_line
+from shared.work import Dead, Dropped, Retry, Work, under_way
+
+_LOGGER = logging.getLogger(__name__)
+_SPLIT_FROM_DELIVERY = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The same for push and pull: open, handle, keep."""
+
+    opener: Opener
+    handling: Handling
+    keeping: Keeping
+    now: Clock
+
+    async def process(self, message: bytes, *, dequeue_count: int) -> None:
+        """Bring one message of queue ``notifications`` to its end. Raises StorageError."""
+        started = self.now()
+        try:
+            envelope = read_envelope(message)
+        except EnvelopeError as problem:
+            await self.keeping.bury_unreadable(message, str(problem), attempts=dequeue_count)
+            log_line(_LOGGER, logging.ERROR, "envelope unreadable", {"error": problem, "deliveries": dequeue_count})
+            return
+        if dequeue_count >= _SPLIT_FROM_DELIVERY and len(envelope.items) > 1:
+            await self.keeping.split(envelope)
+            log_line(
+                _LOGGER, logging.WARNING, "envelope split", {"items": len(envelope.items), "deliveries": dequeue_count}
+            )
+            return
+        works = [Work(item=item) for item in envelope.items]
+        await self.opener.open(works, envelope)
+        await self.handling.handle(under_way(works))
+        await asyncio.gather(*(self.keeping.keep(work, envelope) for work in works))
+        self._report(works, envelope, started)
+
+    def _report(self, works: Sequence[Work], envelope: Envelope, started: datetime) -> None:
+        counts: Counter[str] = Counter()
+        for work in works:
+            for ending in work.endings:
+                match ending:
+                    case Dropped(why=why):
+                        counts[why] += 1
+                    case Retry(error=error):
+                        counts["retried"] += 1
+                        log_line(
+                            _LOGGER,
+                            logging.WARNING,
+                            "item retried",
+                            {"item": work.item.item_id, "attempt": work.item.attempt, "error": error},
+                        )
+                    case Dead(reason=reason, error=error):
+                        counts["dead"] += 1
+                        log_line(
+                            _LOGGER,
+                            logging.ERROR,
+                            "item dead",
+                            {"item": work.item.item_id, "attempt": work.item.attempt, "reason": reason, "error": error},
+                        )
+        now = self.now()
+        log_line(
+            _LOGGER,
+            logging.INFO,
+            "envelope",
+            {
+                "via": envelope.via,
+                "items": len(works),
+                "endings": counts,
+                "ms": round((now - started).total_seconds() * 1000, 1),
+                "age_ms": round((now - envelope.received).total_seconds() * 1000, 1),
+            },
+        )

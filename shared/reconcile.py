@@ -1,0 +1,222 @@
+"""(declared, live, now) → the actions that make the one into the other. Pure: planning after applying yields nothing.
+
+Every timer tick, lifecycle event and correction ends here, so that none of them needs rules of its own. Not here: carrying
+actions out (`shared.executor`).
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.declaration import DeclaredSubscription
+from shared.graph.subscription import LiveSubscription
+
+RENEWAL_GAP: Final = timedelta(minutes=10)
+"""At least this long between two renewals that Graph asks for.
+https://learn.microsoft.com/graph/change-notifications-lifecycle-events (2026-04)"""
+
+_EARLIEST_RENEWAL = 0.48
+_LATEST_RENEWAL = 0.60
+"""Parts of the lifetime between which a subscription's renewal point lies: nothing before 45 %, and with a tick every
+5 minutes even the shortest lifetime, an hour, is renewed by 70 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a live subscription depends on besides its declaration.
+
+    ``key_fingerprint`` tells one CLIENT_STATE_KEY from another without being it; ``certificate_id`` is that of the current
+    encryption key, empty if there is none.
+    """
+
+    base_url: str
+    tenant_id: str
+    key_fingerprint: str
+    certificate_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Make a subscription; ``row`` is the intent of an earlier try."""
+
+    declared: DeclaredSubscription
+    generation: int
+    digest: str
+    row: LiveSubscription | None = None
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.declared.name
+
+    @property
+    def orphan_possible(self) -> bool:
+        """Whether an earlier try may have succeeded, on these very terms, without our learning of it."""
+        return self.row is not None and not self.row.refused and self.row.digest == self.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Give a subscription a later expiry and, if it is rich, the current certificate.
+
+    The declaration comes along because a subscription that turns out to be gone is recreated.
+    """
+
+    row: LiveSubscription
+    declared: DeclaredSubscription
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.row.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recreate:
+    """Delete a subscription, if it still exists, and make it anew under the next generation."""
+
+    row: LiveSubscription
+    declared: DeclaredSubscription
+    generation: int
+    digest: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.row.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete a subscription that is no longer declared, and its row."""
+
+    row: LiveSubscription
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.row.name
+
+
+Action = Create | Renew | Recreate | Delete
+
+
+def plan(
+    declared: Iterable[DeclaredSubscription],
+    live: Iterable[LiveSubscription],
+    now: datetime,
+    *,
+    circumstances: Circumstances,
+    forced: frozenset[str] = frozenset(),
+    removed: frozenset[str] = frozenset(),
+) -> tuple[Action, ...]:
+    """Compare what is declared with what is live; deletions first, because they free quotas, then what expires first.
+
+    ``forced`` names subscriptions that Graph wants reauthorized, ``removed`` those that it says it has ended.
+    """
+    rows = {row.name: row for row in live}
+    wanted = {each.name: each for each in declared}
+    deletions = [Delete(row=row) for name, row in rows.items() if name not in wanted and not _waits(row, now)]
+    others: list[tuple[datetime, Action]] = []
+    for name, each in wanted.items():
+        row = rows.get(name)
+        action = _act(each, row, now, circumstances, forced=name in forced, removed=name in removed)
+        if action is not None:
+            others.append(((row.expires if row else None) or now, action))
+    others.sort(key=lambda pair: (pair[0], pair[1].name))
+    return (*deletions, *(action for _, action in others))
+
+
+def renewal_point(row: LiveSubscription) -> datetime | None:
+    """Return when a subscription is renewed: about half its lifetime, shifted by its name so that not all come at once."""
+    start = row.renewed or row.created
+    if start is None or row.expires is None:
+        return None
+    spread = int.from_bytes(hashlib.sha256(row.name.encode()).digest()[:4]) / 2**32
+    return start + (row.expires - start) * (_EARLIEST_RENEWAL + spread * (_LATEST_RENEWAL - _EARLIEST_RENEWAL))
+
+
+def write_digest(declared: DeclaredSubscription, circumstances: Circumstances) -> str:
+    """Write down what no PATCH can change: the terms, and after a colon the key of the clientState.
+
+    The key stands apart because it is changed gradually: both keys are accepted for as long as one lifetime.
+    """
+    terms = (
+        declared.resource,
+        declared.change_type,
+        str(declared.include_resource_data),
+        declared.delivery,
+        circumstances.base_url,
+        circumstances.tenant_id,
+    )
+    digest = hashlib.sha256("\n".join(terms).encode()).hexdigest()[:32]
+    return f"{digest}:{circumstances.key_fingerprint}"
+
+
+def _waits(row: LiveSubscription, now: datetime) -> bool:
+    return row.not_before is not None and now < row.not_before
+
+
+def _act(
+    declared: DeclaredSubscription,
+    row: LiveSubscription | None,
+    now: datetime,
+    circumstances: Circumstances,
+    *,
+    forced: bool,
+    removed: bool,
+) -> Action | None:
+    digest = write_digest(declared, circumstances)
+    if row is None:
+        return Create(declared=declared, generation=1, digest=digest)
+    terms_changed = _terms(row.digest) != _terms(digest)
+    # a failure that somebody has answered by declaring it differently is over; somebody at work (no problem) is not
+    if _waits(row, now) and not (terms_changed and row.problem):
+        return None
+    if not row.subscription_id:
+        # The same generation, however often: were it counted up, what the last one has left in the queue, and what comes
+        # from a subscription whose creation we never saw confirmed, would soon be neither current nor previous.
+        return Create(declared=declared, generation=row.generation, digest=digest, row=row)
+    reason = _reason_to_recreate(row, digest, now, terms_changed=terms_changed, removed=removed)
+    if reason:
+        return Recreate(row=row, declared=declared, generation=row.generation + 1, digest=digest, reason=reason)
+    unfinished = row.attempts > 0
+    wanted = forced and _may_renew_again(row, now)
+    if unfinished or wanted or _is_due(row, now) or _lacks_certificate(row, circumstances):
+        return Renew(row=row, declared=declared, digest=digest)
+    return None
+
+
+def _terms(digest: str) -> str:
+    return digest.partition(":")[0]
+
+
+def _reason_to_recreate(
+    row: LiveSubscription, digest: str, now: datetime, *, terms_changed: bool, removed: bool
+) -> str:
+    if removed:
+        return "Graph has removed it"
+    if terms_changed:
+        return "it is declared differently"
+    if row.expires is None or row.expires <= now:
+        return "it has expired"
+    if row.digest != digest and _is_due(row, now):
+        return "its clientState has an older key"
+    return ""
+
+
+def _is_due(row: LiveSubscription, now: datetime) -> bool:
+    point = renewal_point(row)
+    return point is not None and point <= now
+
+
+def _lacks_certificate(row: LiveSubscription, circumstances: Circumstances) -> bool:
+    return row.include_resource_data and circumstances.certificate_id not in {"", row.certificate_id}
+
+
+def _may_renew_again(row: LiveSubscription, now: datetime) -> bool:
+    return row.renewed is None or now - row.renewed >= RENEWAL_GAP

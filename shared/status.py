@@ -1,0 +1,59 @@
+"""What the app says about itself: which parts run, which do not and why, and how the subscriptions are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import StorageError
+from shared.graph.timestamp import write_timestamp
+from shared.ports import Clock, SubscriptionStore
+
+_NOT_IN_THIS_VERSION = {
+    "event_hub": "pull mode is not in this version",
+    "live": "live clients are not in this version",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The parts by name: an empty tuple for one that runs, else what keeps it from running."""
+
+    parts: Mapping[str, tuple[str, ...]]
+    store: SubscriptionStore | None
+    now: Clock
+    absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
+
+    def health(self) -> tuple[int, str]:
+        """Answer 200 while every part runs that this version has, else 503 with what is wrong: no values, only names."""
+        wrong = {part: list(problems) for part, problems in self.parts.items() if problems}
+        body = {
+            "status": "degraded" if wrong else "ok",
+            "parts": sorted(self.parts.keys() - wrong.keys()),
+            "problems": wrong,
+        }
+        return (503 if wrong else 200), json.dumps(body)
+
+    async def full(self) -> tuple[int, str]:
+        """Answer with the parts and one line for each subscription."""
+        running = sorted(part for part, problems in self.parts.items() if not problems)
+        left_out: dict[str, Any] = {part: list(problems) for part, problems in self.parts.items() if problems}
+        left_out |= {part: [why] for part, why in self.absent.items()}
+        body: dict[str, Any] = {"now": write_timestamp(self.now()), "running": running, "leftOut": left_out}
+        if self.store is not None:
+            try:
+                body["subscriptions"] = [_row(row) for row in await self.store.list()]
+            except StorageError as problem:
+                body["problem"] = str(problem)
+        return 200, json.dumps(body)
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "resource": row.resource,
+        "subscriptionId": row.subscription_id,
+        "generation": row.generation,
+        "expires": write_timestamp(row.expires) if row.expires else None,
+        "problem": row.problem,
+    }

@@ -1,0 +1,105 @@
+"""host.json, its defaults and its overrides."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local.host.host_json import HostJsonError, HostOptions, QueueOptions, read_host_json
+from local.host.time_spans import read_span_or_seconds, read_time_span
+
+EMPTY = '{"version": "2.0"}'
+
+
+def test_an_empty_file_gives_the_documented_defaults() -> None:
+    assert read_host_json(EMPTY, {}) == HostOptions(log_levels={})
+    assert QueueOptions() == QueueOptions(
+        batch_size=16,
+        new_batch_threshold=8,
+        max_dequeue_count=5,
+        visibility_timeout=timedelta(0),
+        max_polling_interval=timedelta(minutes=1),
+        base64=True,
+    )
+
+
+def test_our_own_host_json_is_read() -> None:
+    options = read_host_json((Path(__file__).parents[3] / "host.json").read_text(encoding="utf-8"), {})
+    assert options.route_prefix == "api"
+    assert not options.queues.base64
+    assert options.queues.visibility_timeout == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AzureFunctionsJobHost__extensions__queues__visibilityTimeout",
+        "AZUREFUNCTIONSJOBHOST__EXTENSIONS__QUEUES__VISIBILITYTIMEOUT",
+    ],
+)
+def test_the_environment_overrides_any_value_whatever_its_case(name: str) -> None:
+    text = '{"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "batchSize": 4}}}'
+    queues = read_host_json(text, {name: "00:00:03"}).queues
+    assert queues.visibility_timeout == timedelta(seconds=3)
+    assert queues.batch_size == 4
+
+
+def test_the_threshold_follows_the_batch_size_unless_it_is_given() -> None:
+    override = "AzureFunctionsJobHost__extensions__queues__"
+    assert read_host_json(EMPTY, {override + "batchSize": "6"}).queues.new_batch_threshold == 3
+    given = {override + "batchSize": "6", override + "newBatchThreshold": "0"}
+    assert read_host_json(EMPTY, given).queues.new_batch_threshold == 0
+
+
+def test_a_function_timeout_of_minus_one_is_none() -> None:
+    assert read_host_json('{"version": "2.0", "functionTimeout": "-1"}', {}).function_timeout is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": "2.0", "extensions": {"queues": {"batchSize": 33}}}',
+        '{"version": "2.0", "extensions": {"queues": {"messageEncoding": "hex"}}}',
+        '{"version": "2.0", "functionTimeout": "ten minutes"}',
+    ],
+)
+def test_what_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(HostJsonError, match=r"host\.json"):
+        read_host_json(text, {})
+
+
+@pytest.mark.parametrize(
+    ("category", "level"),
+    [
+        ("Function.noisy.User", 40),
+        ("Function.noisy", 40),
+        ("Function.noisyneighbour", 30),
+        ("Function.other.User", 30),
+        ("Worker", 10),
+    ],
+)
+def test_the_longest_prefix_decides_the_log_level(category: str, level: int) -> None:
+    levels = '{"default": "Debug", "Function": "Warning", "Function.noisy": "Error"}'
+    options = read_host_json(f'{{"version": "2.0", "logging": {{"logLevel": {levels}}}}}', {})
+    assert options.log_level(category) == level
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("00:00:03", 3), ("00:10:00", 600), ("1.02:03:04.5", 93784.5), ("-00:00:01", -1), ("1:30", 5400)],
+)
+def test_time_spans_are_read(text: str, seconds: float) -> None:
+    assert read_time_span(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "24:00:00", "00:60:00", "00:00:60", "a:b:c"])
+def test_what_is_no_time_span_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="time span"):
+        read_time_span(text)
+
+
+def test_a_plain_number_is_seconds_where_that_is_allowed() -> None:
+    assert read_span_or_seconds("0.5") == read_span_or_seconds("00:00:00.5") == timedelta(seconds=0.5)
