@@ -1,0 +1,1 @@
+"""The real Azure Storage emulator, started on free ports and stopped again."""

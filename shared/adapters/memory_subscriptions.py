@@ -17,10 +17,11 @@ from shared.graph.subscription import LiveSubscription
 
 @dataclass(slots=True)
 class MemorySubscriptionStore:
-    """Rows in a dictionary. While ``away`` is true nothing is read or written."""
+    """Rows in a dictionary. While ``away`` nothing is read or written, while ``read_only`` nothing is written."""
 
     rows: dict[str, LiveSubscription] = field(default_factory=dict)
     away: bool = False
+    read_only: bool = False
     _etags: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def list(self) -> Sequence[LiveSubscription]:
@@ -35,7 +36,7 @@ class MemorySubscriptionStore:
 
     async def save(self, row: LiveSubscription) -> LiveSubscription | None:
         """Create (empty etag) or replace a row."""
-        self._answer()
+        self._answer(writes=True)
         there = self.rows.get(row.name)
         if (there.etag if there else "") != row.etag:
             return None
@@ -44,15 +45,15 @@ class MemorySubscriptionStore:
 
     async def remove(self, row: LiveSubscription) -> bool:
         """Delete a row if its etag still holds."""
-        self._answer()
+        self._answer(writes=True)
         there = self.rows.get(row.name)
         if there is None or there.etag != row.etag:
             return False
         del self.rows[row.name]
         return True
 
-    def _answer(self) -> None:
-        if self.away:
+    def _answer(self, *, writes: bool = False) -> None:
+        if self.away or (writes and self.read_only):
             raise StorageError("storage did not answer")
 
 
