@@ -31,6 +31,8 @@ class Change:
     notification: Mapping[str, Any] = field(repr=False)
     content: Mapping[str, Any] | None = field(default=None, repr=False)
     ids: Mapping[str, str] = field(default_factory=dict)
+    fetched: bool = False
+    """The content was fetched from Graph, and may be newer than the change."""
     gone: bool = False
     """Graph answered 404 when the content was asked for: the change was a deletion, or one followed."""
     _fetch: Callable[["Change"], Awaitable[None]] | None = field(default=None, repr=False)

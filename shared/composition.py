@@ -53,6 +53,7 @@ from shared.status import Status
 from shared.storage_health import StorageHealth
 from shared.subscriptions import Subscriptions
 from shared.sweep import Sweep
+from shared.telemetry import quieten_vendors
 from shared.token_check import TokenCheck
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def blueprints(settings: Settings) -> Sequence[func.Blueprint]:
     """Give the blueprints of every part that the settings allow."""
+    quieten_vendors()
     return Composition(settings).blueprints()
 
 

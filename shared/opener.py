@@ -157,6 +157,7 @@ class Opener:
         """Get a change's resource from Graph; 404 says that it is gone. Raises GraphApiError for other refusals."""
         try:
             change.content = await self.graph.request("GET", change.resource.path)
+            change.fetched = True
         except GraphApiError as refusal:
             if refusal.status != _NOT_FOUND:
                 raise

@@ -159,7 +159,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def remove(self, row: LiveSubscription) -> bool:
-        """Delete a row if its etag still holds."""
+        """Delete a row if its etag still holds; False if somebody has changed it. One that is gone is as good."""
         ...
 
 

@@ -4,6 +4,16 @@ import logging
 from collections.abc import Mapping
 
 
+_TALKATIVE = ("azure", "urllib3", "msal")
+"""Vendors' loggers that tell of every request and its headers: half of the CPU time of a call, and nothing to read."""
+
+
+def quieten_vendors() -> None:
+    """Let vendors' libraries log warnings and worse only."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def log_line(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
     """Log one canonical line, ``event key=value ...``; a value with a space is quoted, line breaks never get through."""
     if logger.isEnabledFor(level):

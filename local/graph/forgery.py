@@ -24,7 +24,7 @@ STRANGER_APP = "deadbeef-0000-4000-8000-000000000001"
 Claims = dict[str, Any]
 Spoil = Callable[[Claims], Claims]
 
-IN_ANY_BODY = ("wrong-client-state", "other-client-state", "foreign-tenant")
+IN_ANY_BODY = ("wrong-client-state", "wrong-mac", "other-client-state", "foreign-tenant")
 IN_RICH_BODY = ("tampered",)
 TOKENS: dict[str, Spoil] = {
     "token:publisher": lambda claims: claims | {"appid" if "appid" in claims else "azp": STRANGER_APP},
@@ -52,12 +52,15 @@ class Forger:
         notification = self._notification(real.truth.change, subscription)
         if kind == "wrong-client-state":
             notification["clientState"] = base64.urlsafe_b64encode(self.dice.randbytes(48)).decode()
+        elif kind == "wrong-mac":
+            notification["clientState"] = _respell(subscription.client_state or "none")
         elif kind == "other-client-state":
             notification["clientState"] = self._other_state(subscription, others)
         elif kind == "foreign-tenant":
             notification["tenantId"] = str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
         elif kind == "tampered":
-            notification["encryptedContent"] = _tamper(notification["encryptedContent"])
+            part = self.dice.choice(("data", "dataSignature"))
+            notification["encryptedContent"] = _tamper(notification["encryptedContent"], part)
         token = self._token(kind, subscription) if kind in TOKENS else None
         return Notice(subscription=subscription, notification=notification, forged=kind), token
 
@@ -101,8 +104,7 @@ class Forger:
         ]
         if states:
             return self.dice.choice(states)
-        own = subscription.client_state or "none"
-        return own[:-1] + ("A" if own[-1] != "A" else "B")
+        return _respell(subscription.client_state or "none")
 
     def _token(self, kind: str, subscription: Subscription) -> str:
         version = self.dice.choice(("v1", "v2"))
@@ -113,8 +115,14 @@ class Forger:
         return self.authority.sign(TOKENS[kind](claims), key=key)
 
 
-def _tamper(encrypted: dict[str, str]) -> dict[str, str]:
-    """Change one bit of the ciphertext, which only the signature can tell."""
-    data = bytearray(base64.b64decode(encrypted["data"]))
+def _respell(client_state: str) -> str:
+    """Change the last character but two: the name in it stays, whatever proves it does not."""
+    place = max(len(client_state) - 3, 0)
+    return client_state[:place] + ("A" if client_state[place] != "A" else "B") + client_state[place + 1 :]
+
+
+def _tamper(encrypted: dict[str, str], part: str) -> dict[str, str]:
+    """Change one bit of the ciphertext or of its signature, which only checking the signature can tell."""
+    data = bytearray(base64.b64decode(encrypted[part]))
     data[-20] ^= 1
-    return encrypted | {"data": base64.b64encode(data).decode()}
+    return encrypted | {part: base64.b64encode(data).decode()}

@@ -36,7 +36,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 class TokenSource(Protocol):
     """Fetches one token; its text, and its expiry in seconds since the epoch."""
 
-    def __call__(self, scope: str) -> tuple[str, float]:
+    def __call__(self, scope: str, /) -> tuple[str, float]:
         """Fetch a token for a scope that ends in ``/.default``."""
         ...
 
@@ -109,6 +109,7 @@ def _entra(settings: Settings, secret: str | Mapping[str, Any]) -> TokenSource:
 
     session = requests.Session()
     session.verify = verify(settings.environ)
+    session.headers["Connection"] = "close"  # the next token is an hour away
     app: Any = None
 
     def fetch(scope: str) -> tuple[str, float]:

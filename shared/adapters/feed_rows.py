@@ -10,7 +10,12 @@ from shared.ports import FeedEntry, FeedLogRow
 
 _PIECE = 30_000
 _MOST_PIECES = 12
-"""360,000 characters, 720 KB of the 1 MiB that a row may have. A longer text is kept without its body."""
+"""360,000 characters, 720 KB of the 1 MiB that a row may have. Of a longer text the largest properties are left out."""
+
+STATE = ("Id", "Resource", "ChangeType", "Version", "Deleted", "Changed")
+"""What tells one state of an item from another, without its content."""
+
+_ROW_FRAME = 1024  # headers and URL of one operation in a transaction
 
 
 def entry_row(feed: str, key: str, entry: FeedEntry) -> dict[str, Any]:
@@ -69,7 +74,30 @@ def read_log_row(row: Mapping[str, Any], item: Mapping[str, Any]) -> FeedLogRow:
 def _pieces(content: Mapping[str, Any] | None) -> list[str]:
     if content is None:
         return []
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    text = _written(content)
     if len(text) > _PIECE * _MOST_PIECES:
-        text = json.dumps({name: value for name, value in content.items() if name != "body"} | {"bodyTooLarge": True})
-    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)][:_MOST_PIECES]
+        text = _written(_without_largest(content))
+    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+
+
+def _without_largest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the largest properties until the rest fits; ``omitted`` names them."""
+    sizes = {name: len(_written({name: value})) for name, value in content.items()}
+    kept = dict(content)
+    room = _PIECE * _MOST_PIECES
+    for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+        if sum(sizes[each] for each in kept) < room:
+            break
+        del kept[name]
+        room -= len(name) * 6 + 4  # named below instead, at worst in escapes
+    return kept | {"omitted": [name for name in content if name not in kept]}
+
+
+def _written(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+
+
+def wire_size(row: Mapping[str, Any]) -> int:
+    """Estimate, from above, the bytes of a row and of its log row in a transaction: quotes are escaped there."""
+    texts = [value for value in row.values() if isinstance(value, str)]
+    return sum(len(text) + text.count('"') + text.count("\\") for text in texts) + 2 * _ROW_FRAME

@@ -4,6 +4,9 @@ A feed is a partition with three kinds of rows: ``head`` (the last position give
 ``log-<position>`` (one change, in order of arrival). A change writes all three in one transaction guarded by the head's
 ETag, so that positions have no holes and a reader who has seen one never misses a lower one. Changes of one feed that
 arrive together share a transaction. Log rows hold no content: what somebody deleted is gone from the log as well.
+
+An item that was *created* is taken for new without looking: its row is written by a *create*, and where that is refused
+the items are read and the batch is planned again.
 """
 
 import asyncio
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters.feed_rows import entry_row, log_row, read_entry, read_log_row
+from shared.adapters.feed_rows import STATE, entry_row, log_row, read_entry, read_log_row, wire_size
 from shared.adapters.storage import Storage
 from shared.errors import StorageError
 from shared.feeds import overtakes
@@ -23,14 +26,23 @@ from shared.ports import Clock, FeedEntry, FeedLogRow, FeedSummary
 _TABLE = "feed"
 _INDEX = "feeds"
 _HEAD = "head"
-_TOGETHER = 30
+_TOGETHER = 45
+"""Changes in a transaction: with an item row and a log row each, and the head, below the limit of 100 rows."""
+_TOGETHER_BYTES = 3 * 1024 * 1024
+"""What their rows may take on the wire; a transaction may have 4 MiB with everything around them."""
 _TRIES = 10
 _READS_AT_ONCE = 16
+_MOST_LINES = 1000
+_UNWRITABLE = {400, 413}
+_LOST_RACE = {404, 409, 412}
 
 
 @dataclass(slots=True, kw_only=True)
 class _Waiting:
+    key: str
     entry: FeedEntry
+    row: Mapping[str, Any]
+    size: int
     taken_up: asyncio.Future[bool]
 
 
@@ -44,6 +56,21 @@ class _Line:
     listed: bool = False
     head: tuple[int, str] | None = None
 
+    @property
+    def idle(self) -> bool:
+        return self.runner is None or self.runner.done()
+
+    def take_together(self) -> list[_Waiting]:
+        """Take those in front that fit into one transaction, at least one."""
+        count, size = 0, 0
+        for each in self.waiting[:_TOGETHER]:
+            size += each.size
+            if count and size > _TOGETHER_BYTES:
+                break
+            count += 1
+        together, self.waiting = self.waiting[:count], self.waiting[count:]
+        return together
+
 
 class FeedTable:
     """Feeds in Table Storage."""
@@ -55,59 +82,78 @@ class FeedTable:
 
     async def apply(self, feed: FeedSummary, entry: FeedEntry) -> bool:
         """Take up a change, together with those of the same feed that arrive meanwhile."""
-        line = self._lines.setdefault(feed.feed, _Line(summary=feed))
-        waiting = _Waiting(entry=entry, taken_up=asyncio.get_running_loop().create_future())
-        line.waiting.append(waiting)
-        if line.runner is None or line.runner.done():
+        line = self._line(feed)
+        key = item_key(entry.resource)
+        row = entry_row(feed.feed, key, entry)
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        line.waiting.append(_Waiting(key=key, entry=entry, row=row, size=wire_size(row), taken_up=future))
+        if line.idle:
             line.runner = asyncio.create_task(self._serve(line))
-        return await waiting.taken_up
+        return await future
+
+    def _line(self, feed: FeedSummary) -> _Line:
+        line = self._lines.get(feed.feed)
+        if line is None:
+            if len(self._lines) >= _MOST_LINES:
+                self._lines = {name: each for name, each in self._lines.items() if not each.idle}
+            line = self._lines[feed.feed] = _Line(summary=feed)
+        return line
 
     async def _serve(self, line: _Line) -> None:
         while line.waiting:
-            together, line.waiting = line.waiting[:_TOGETHER], line.waiting[_TOGETHER:]
-            try:
-                results = await self._write(line, [each.entry for each in together])
-            except Exception as problem:  # noqa: BLE001 - nobody awaits this task: whoever waits has to hear of it
-                for each in together:
-                    if not each.taken_up.done():
-                        each.taken_up.set_exception(problem)
-                continue
-            for each, result in zip(together, results, strict=True):
-                if not each.taken_up.done():
-                    each.taken_up.set_result(result)
+            await self._settle(line, line.take_together())
 
-    async def _write(self, line: _Line, entries: Sequence[FeedEntry]) -> list[bool]:
+    async def _settle(self, line: _Line, together: Sequence[_Waiting]) -> None:
+        """Write a batch and tell each waiting change; where one makes storage refuse, it is refused alone."""
+        try:
+            results = await self._write(line, together)
+        except Exception as problem:  # noqa: BLE001 - nobody awaits this task: whoever waits has to hear of it
+            if len(together) > 1 and _is_refusal(problem):
+                for each in together:
+                    await self._settle(line, [each])
+                return
+            for each in together:
+                if not each.taken_up.done():
+                    each.taken_up.set_exception(problem)
+            return
+        for each, result in zip(together, results, strict=True):
+            if not each.taken_up.done():
+                each.taken_up.set_result(result)
+
+    async def _write(self, line: _Line, together: Sequence[_Waiting]) -> list[bool]:
         await self._list(line)
         for attempt in range(_TRIES):
-            known = await self._read_items(line.summary.feed, entries)
+            # the head first: whatever is written after it was read, be it to an item, fails this transaction
             position, etag = line.head or await self._read_head(line.summary.feed)
-            results, operations, last = _plan(line.summary.feed, entries, known, position, self._now())
-            if not operations:
-                return results
-            if await self._submit(line, operations, last, etag):
-                return results
+            known = await self._read_items(line.summary.feed, together, guess=attempt == 0)
+            plan = _plan(line.summary.feed, together, known, position, self._now())
+            if not plan.operations or await self._submit(line, plan, etag):
+                return plan.results
             line.head = None
             await asyncio.sleep(random.random() * 0.02 * 2**attempt)  # noqa: S311 - so that two writers part
         raise StorageError(f"feed {line.summary.feed} is written by too many at once")
 
-    async def _submit(self, line: _Line, operations: list[Any], last: int, etag: str) -> bool:
-        """Write one transaction; False if somebody else wrote first."""
+    async def _submit(self, line: _Line, plan: "_Plan", etag: str) -> bool:
+        """Write one transaction; False if somebody else wrote first, or an item was there that we took for new."""
         from azure.core import MatchConditions  # noqa: PLC0415 - heavy, on first use
         from azure.data.tables import TableTransactionError  # noqa: PLC0415
 
-        head = {"PartitionKey": line.summary.feed, "RowKey": _HEAD, "Last": str(last)}
+        head = {"PartitionKey": line.summary.feed, "RowKey": _HEAD, "Last": str(plan.last)}
         guard = {"mode": "replace", "etag": etag, "match_condition": MatchConditions.IfNotModified}
         table = await self._storage.table(_TABLE)
         with self._storage.errors():
             try:
                 answers = await table.submit_transaction(
-                    [("update", head, guard) if etag else ("create", head), *operations]
+                    [("update", head, guard) if etag else ("create", head), *plan.operations]
                 )
             except TableTransactionError as problem:
-                if problem.status_code in {404, 409, 412}:
+                if problem.error_code == "TableNotFound":
+                    line.listed = False
+                    raise
+                if problem.status_code in _LOST_RACE:
                     return False
                 raise
-        line.head = (last, str(answers[0]["etag"]))
+        line.head = (plan.last, str(answers[0]["etag"]))
         return True
 
     async def _list(self, line: _Line) -> None:
@@ -129,28 +175,30 @@ class FeedTable:
         row = await self._read(feed, _HEAD)
         return (int(row["Last"]), str(row.metadata["etag"])) if row is not None else (0, "")
 
-    async def _read_items(self, feed: str, entries: Sequence[FeedEntry]) -> dict[str, FeedEntry]:
-        keys = list(dict.fromkeys(item_key(entry.resource) for entry in entries))
-        rows = await self._read_many(feed, keys)
+    async def _read_items(self, feed: str, together: Sequence[_Waiting], *, guess: bool) -> dict[str, FeedEntry]:
+        """Read the states that a batch replaces, without their content."""
+        first = {each.key: each.entry for each in reversed(together)}
+        keys = [key for key, entry in first.items() if not (guess and entry.change_type == "created")]
+        rows = await self._read_many(feed, keys, select=STATE)
         return {key: read_entry(row) for key, row in rows.items()}
 
-    async def _read_many(self, feed: str, keys: Sequence[str]) -> dict[str, Any]:
+    async def _read_many(self, feed: str, keys: Sequence[str], *, select: Sequence[str] = ()) -> dict[str, Any]:
         gate = asyncio.Semaphore(_READS_AT_ONCE)
 
         async def one(key: str) -> Any:
             async with gate:
-                return await self._read(feed, key)
+                return await self._read(feed, key, select=select)
 
         rows = await asyncio.gather(*(one(key) for key in keys))
         return {key: row for key, row in zip(keys, rows, strict=True) if row is not None}
 
-    async def _read(self, partition: str, key: str) -> Any:
+    async def _read(self, partition: str, key: str, *, select: Sequence[str] = ()) -> Any:
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
 
         table = await self._storage.table(_TABLE)
         with self._storage.errors():
             try:
-                return await table.get_entity(partition, key)
+                return await table.get_entity(partition, key, **({"select": list(select)} if select else {}))
             except ResourceNotFoundError:
                 return None
 
@@ -182,27 +230,39 @@ class FeedTable:
             return [row async for row in table.query_entities(wanted, parameters={"feed": feed})]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What a batch of changes writes: for each whether it counts, the operations, and the last position."""
+
+    results: list[bool]
+    operations: list[Any]
+    last: int
+
+
 def _plan(
-    feed: str, entries: Sequence[FeedEntry], known: Mapping[str, FeedEntry], position: int, now: datetime
-) -> tuple[list[bool], list[Any], int]:
-    """Decide what a batch of changes writes: for each whether it counts, the operations, and the last position."""
+    feed: str, together: Sequence[_Waiting], known: Mapping[str, FeedEntry], position: int, now: datetime
+) -> _Plan:
     states = dict(known)
+    rows: dict[str, Mapping[str, Any]] = {}
     results: list[bool] = []
     logged: list[Any] = []
-    for entry in entries:
-        key = item_key(entry.resource)
-        counts = key not in states or overtakes(entry, states[key])
+    for each in together:
+        counts = each.key not in states or overtakes(each.entry, states[each.key])
         results.append(counts)
         if counts:
-            states[key] = entry
+            states[each.key] = each.entry
+            rows[each.key] = each.row
             position += 1
-            logged.append(("create", log_row(feed, log_key(position), key, entry, now.astimezone(UTC))))
-    changed = [
-        ("upsert", entry_row(feed, key, state), {"mode": "replace"})
-        for key, state in states.items()
-        if known.get(key) is not state
-    ]
-    return results, [*changed, *logged], position
+            logged.append(("create", log_row(feed, log_key(position), each.key, each.entry, now.astimezone(UTC))))
+    changed = [("upsert", row, {"mode": "replace"}) if key in known else ("create", row) for key, row in rows.items()]
+    return _Plan(results=results, operations=[*changed, *logged], last=position)
+
+
+def _is_refusal(problem: Exception) -> bool:
+    """Tell a batch that cannot be written as it is from a storage that did not answer, or has no time."""
+    if not isinstance(problem, StorageError):
+        return True
+    return getattr(problem.__cause__, "status_code", None) in _UNWRITABLE
 
 
 def item_key(resource: str) -> str:

@@ -44,6 +44,7 @@ class GraphApi:
         self._verify = verify
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="graph")
         self._local = threading.local()
+        self._sessions: list[requests.Session] = []
 
     async def request(
         self,
@@ -60,8 +61,10 @@ class GraphApi:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def close(self) -> None:
-        """Let go of the threads; a request that has begun is waited for."""
+        """Let go of threads and connections; a request that has begun is waited for."""
         self._threads.shutdown()
+        for session in self._sessions:
+            session.close()
 
     def _request(
         self, method: str, url: str, what: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
@@ -103,6 +106,7 @@ class GraphApi:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
+            self._sessions.append(session)
         return session
 
 

@@ -194,7 +194,10 @@ class Storage:
             "transport": AioHttpTransport(use_env_settings=False, connection_verify=verify),
             "retry_total": self.patience.retries,
             "retry_backoff_factor": self.patience.backoff,
-            "retry_mode": "fixed" if not self.patience.retries else "exponential",
+            # queues and blobs have words of their own: without these the first retry comes after 15 seconds
+            "initial_backoff": self.patience.backoff,
+            "increment_base": 2,
+            "random_jitter_range": self.patience.backoff / 2,
             "connection_timeout": self.patience.connect,
             "read_timeout": self.patience.read,
         }

@@ -32,10 +32,11 @@ class StorageQueue:
         """Take messages for five minutes."""
         queue = await self._storage.queue(self._name)
         with self._storage.errors():
-            pages = queue.receive_messages(
-                messages_per_page=limit, max_messages=limit, visibility_timeout=int(_TAKEN_FOR.total_seconds())
-            )
-            return [_taken(message) async for message in pages]
+            taken = queue.receive_messages(messages_per_page=limit, visibility_timeout=int(_TAKEN_FOR.total_seconds()))
+            # one page is one request; the iterator over all of them asks until nothing comes any more
+            async for page in taken.by_page():
+                return [_taken(message) async for message in page]
+            return []
 
     async def remove(self, message: TakenMessage) -> None:
         """Delete a taken message; one that is gone is no error."""

@@ -61,9 +61,9 @@ class SubscriptionTable:
         return replace(row, etag=answer["etag"])
 
     async def remove(self, row: LiveSubscription) -> bool:
-        """Delete a row if its etag still holds."""
+        """Delete a row if its etag still holds; one that is gone is as good."""
         from azure.core import MatchConditions  # noqa: PLC0415 - heavy, on first use
-        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415
+        from azure.core.exceptions import ResourceModifiedError  # noqa: PLC0415
 
         table = await self._storage.table(_TABLE)
         with self._storage.errors():
@@ -71,7 +71,7 @@ class SubscriptionTable:
                 await table.delete_entity(
                     _PARTITION, row.name, etag=row.etag, match_condition=MatchConditions.IfNotModified
                 )
-            except (ResourceModifiedError, ResourceNotFoundError):
+            except ResourceModifiedError:
                 return False
         return True
 

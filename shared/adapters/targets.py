@@ -56,6 +56,7 @@ class Targets:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context),
                 timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),  # one target's cookies are no other's business
             )
         return self._session
 
@@ -119,6 +120,7 @@ def _read_retry_after(text: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text), 7 * 86_400))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(moment.astimezone(UTC) - now, timedelta(0))
+    return max(moment - now, timedelta(0))

@@ -8,6 +8,7 @@ from shared.handlers import ANY, Change, Services, on
 async def forward(change: Change, services: Services) -> None:
     """Send one change to the target that the subscription's ``handlers`` list names.
 
+    ``data.content`` is what came with the change; what was fetched for another handler may be newer, and is left out.
     The event's id is the change's key: the same however often it is sent, so that a receiver can tell a repetition.
     """
     event_id = change.key or change.item_id
@@ -18,7 +19,7 @@ async def forward(change: Change, services: Services) -> None:
         resource=str(change.notification.get("resource") or change.resource),
         change_type=change.change_type,
         notification=change.notification,
-        content=change.content,
+        content=None if change.fetched else change.content,
         time=change.received,
     )
     await services.target(services.options).send(event, event_id=event_id)

@@ -87,6 +87,7 @@ async def test_duplicates_and_forgeries_are_counted_and_never_part_of_the_truth(
     assert set(tally["forged"]) == {
         "foreign-tenant",
         "other-client-state",
+        "wrong-mac",
         "tampered",
         "token:audience",
         "token:expired",
