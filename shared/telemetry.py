@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 
-
 _TALKATIVE = ("azure", "urllib3", "msal")
 """Vendors' loggers that tell of every request and its headers: half of the CPU time of a call, and nothing to read."""
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,7 +29,15 @@ CLIENT_ID = "5d2a7c1e-3b4f-4e6a-9c8d-0f1e2d3c4b5a"
 HANDLER_TIMEOUT_SECONDS = 4
 
 _READY_WITHIN_SECONDS = 60.0
-_OURS = ("GRAPH_", "AZUREWEBJOBS", "CLIENT_STATE_", "FORWARD_", "ENCRYPTION_", "SUBSCRIPTIONS_", "AZUREFUNCTIONSJOBHOST__")
+_OURS = (
+    "GRAPH_",
+    "AZUREWEBJOBS",
+    "CLIENT_STATE_",
+    "FORWARD_",
+    "ENCRYPTION_",
+    "SUBSCRIPTIONS_",
+    "AZUREFUNCTIONSJOBHOST__",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,12 +69,6 @@ class Stage:
         """Find the process that runs the app's code."""
         status = await self.app("/admin/host/status")
         return int(status["worker"]["pid"])
-
-    async def kill_worker(self) -> int:
-        """Kill the worker, with whatever it is doing. Returns its process id."""
-        pid = await self.worker_pid()
-        os.kill(pid, signal.SIGKILL)
-        return pid
 
 
 @asynccontextmanager
@@ -232,7 +233,9 @@ async def _until(condition: Any, host: Running, what: str) -> None:
         if host.process.returncode is not None:
             raise StageError(f"the host ended while starting; it said:\n{host.tail()}")
         if asyncio.get_running_loop().time() > deadline:
-            raise StageError(f"the app did not {what} within {_READY_WITHIN_SECONDS:.0f} s; the host said:\n{host.tail()}")
+            raise StageError(
+                f"the app did not {what} within {_READY_WITHIN_SECONDS:.0f} s; the host said:\n{host.tail()}"
+            )
         await asyncio.sleep(0.05)
 
 

@@ -89,8 +89,8 @@ def _without_largest(content: Mapping[str, Any]) -> dict[str, Any]:
         if sum(sizes[each] for each in kept) < room:
             break
         del kept[name]
-        room -= len(name) * 6 + 4  # named below instead, at worst in escapes
-    return kept | {"omitted": [name for name in content if name not in kept]}
+        room -= min(len(name), 100) * 6 + 4  # named below instead, at worst in escapes
+    return kept | {"omitted": [name[:100] for name in content if name not in kept]}
 
 
 def _written(content: Mapping[str, Any]) -> str:

@@ -147,7 +147,7 @@ class FeedTable:
                     [("update", head, guard) if etag else ("create", head), *plan.operations]
                 )
             except TableTransactionError as problem:
-                if problem.error_code == "TableNotFound":
+                if getattr(problem, "error_code", None) == "TableNotFound":
                     line.listed = False
                     raise
                 if problem.status_code in _LOST_RACE:

@@ -7,14 +7,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from shared.errors import GraphProtocolError
 from shared.graph.validation_token import TrustedKeys, read_signing_keys
+
+if TYPE_CHECKING:
+    from requests import Session  # otherwise in the thread, on first use: it costs a cold start 50 ms
 
 METADATA: Final[Mapping[str, str]] = {
     "1.0": "/common/.well-known/openid-configuration",
@@ -57,26 +59,28 @@ class AuthorityKeys:
 
     def _fetch(self) -> TrustedKeys | None:
         """Read both versions; one that cannot be had is left out, and both being away is None."""
+        from requests import RequestException, Session  # noqa: PLC0415 - see above
+
         by_kid: dict[str, RSAPublicKey] = {}
         issuers: dict[str, str] = {}
-        with requests.Session() as session:
+        with Session() as session:
             for version, path in METADATA.items():
                 try:
                     issuer, keys = self._fetch_version(session, path)
-                except (requests.RequestException, GraphProtocolError, ValueError):
+                except (RequestException, GraphProtocolError, ValueError):
                     continue
                 issuers[version] = issuer
                 by_kid |= keys
         return TrustedKeys(by_kid=by_kid, issuers=issuers, fetched=self._now()) if by_kid else None
 
-    def _fetch_version(self, session: requests.Session, path: str) -> tuple[str, Mapping[str, RSAPublicKey]]:
+    def _fetch_version(self, session: "Session", path: str) -> tuple[str, Mapping[str, RSAPublicKey]]:
         metadata = self._get(session, self._authority + path)
         issuer, location = metadata.get("issuer"), metadata.get("jwks_uri")
         if not isinstance(issuer, str) or not isinstance(location, str) or urlsplit(location).scheme != "https":
             raise GraphProtocolError("the authority's metadata name no issuer, or no keys behind https")
         return issuer, read_signing_keys(self._get(session, location))
 
-    def _get(self, session: requests.Session, url: str) -> Mapping[str, Any]:
+    def _get(self, session: "Session", url: str) -> Mapping[str, Any]:
         response = session.get(url, timeout=_TIMEOUT, verify=self._verify, allow_redirects=False)
         response.raise_for_status()
         document = response.json() if len(response.content) <= _LONGEST_DOCUMENT else None

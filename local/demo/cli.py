@@ -1,0 +1,71 @@
+"""`python -m local demo`: everything runs once, and the exit code says whether every promise held.
+
+0: nothing lost, nothing twice, nothing forged came through. 1: a promise was broken. 2: the stage could not be set up.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from local.demo.play import play
+from local.demo.processes import StageError
+from local.demo.reckoning import Reckoning, reckon
+from local.demo.report import ProgressLine, show_report
+from local.demo.stage import ROOT, set_up
+
+_FOLDER = Path(".earshot") / "demo"
+
+
+def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `demo` and `up` share."""
+    parser.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
+    parser.add_argument("--app", type=Path, default=ROOT, help="the app to run (default: this one)")
+    parser.add_argument("--folder", type=Path, default=_FOLDER, help="where logs and keys go")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the size of the play."""
+    add_stage_arguments(parser)
+    parser.add_argument("--rate", type=float, default=20, help="changes a second (default 20)")
+    parser.add_argument("--seconds", type=float, default=15, help="how long people chatter (default 15)")
+    parser.add_argument("--no-kill", action="store_true", help="leave the worker alive")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same report as data")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Set up, play, reckon, report."""
+    console = Console(highlight=False)
+    started = time.monotonic()
+    folder = prepare(arguments.folder)
+    try:
+        reckoning = asyncio.run(_perform(arguments, folder, console))
+    except StageError as problem:
+        console.print(f"[bold red]The demo could not run.[/] {problem}", soft_wrap=True)
+        return 2
+    show_report(console, reckoning, folder=folder, seconds=time.monotonic() - started)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(reckoning.as_data(), indent=2) + "\n", encoding="utf-8")
+    return 0 if reckoning.holds else 1
+
+
+def prepare(folder: Path) -> Path:
+    """Make the folder for logs, as an absolute path."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def _perform(arguments: argparse.Namespace, folder: Path, console: Console) -> Reckoning:
+    console.print("Starting Azurite, a Microsoft Graph simulator, and the app in its host …")
+    kill = not arguments.no_kill and arguments.host == "local"
+    async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host) as stage:
+        names = ", ".join(channel["name"] for channel in stage.world["channels"])
+        console.print(f"Subscribed. People chatter in {names} and {len(stage.world['mailboxes'])} mailboxes.")
+        chatter = {"rate": arguments.rate, "seconds": arguments.seconds, "duplicates": 0.05, "forged": 0.02}
+        with ProgressLine(console, arguments.seconds) as line:
+            evidence = await play(stage, chatter, kill=kill, progress=line.show)
+    return reckon(evidence)

@@ -1,0 +1,218 @@
+"""Holds what arrived against what happened. Pure: the truth is the simulator's own list, never the app's counters.
+
+*Lost*: acknowledged, and neither at the sink nor among the dead letters, or a feed that shows another state than the last.
+*Twice*: one change under two event ids, or sent again although no crash excuses it. *Strangers*: anything that never
+happened, which a forger made up.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from local.demo.sink import Received
+
+EXCUSED_BEFORE_KILL_SECONDS = 2.0
+"""What was under way when the worker was killed may be sent again; the sink tells it by its id."""
+
+_FORGED = "FORGED"
+_TAG = re.compile(r"<[^>]+>")
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that a run leaves behind."""
+
+    tally: Mapping[str, Any]
+    truths: Sequence[Mapping[str, Any]]
+    items: Sequence[Mapping[str, Any]]
+    received: Sequence[Received]
+    dead_letters: Sequence[Mapping[str, Any]]
+    feed: Sequence[Mapping[str, Any]]
+    """Every change-log row of every feed, with the item's current state, oldest first within a feed."""
+    killed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reckoning:
+    """The figures of one run. ``holds`` is what the exit code says."""
+
+    changes: int
+    sent: int
+    bodies: int
+    acknowledged: int
+    ack_p50_ms: float | None
+    ack_p99_ms: float | None
+    late: int
+    duplicates_sent: int
+    duplicates_suppressed: int
+    forged: Mapping[str, int]
+    forged_dead: int
+    handled: int
+    dead: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    lost: Sequence[str]
+    twice: Sequence[str]
+    strangers: Sequence[str]
+    resent_after_kill: int
+    killed: bool
+    last_rows: Sequence[Mapping[str, str]] = field(repr=False)
+
+    @property
+    def holds(self) -> bool:
+        """Nothing lost, nothing twice, nothing forged came through, and something happened at all."""
+        return bool(self.handled) and not (self.lost or self.twice or self.strangers)
+
+    def as_data(self) -> dict[str, Any]:
+        """The same as data, for ``--json``."""
+        return asdict(self) | {"holds": self.holds}
+
+
+def reckon(evidence: Evidence) -> Reckoning:
+    """Hold the evidence of a run against the truth."""
+    truths = {(row["resource"], row["version"]): row for row in evidence.truths}
+    arrivals = _arrivals(evidence.received)
+    dead = {_resource(letter) for letter in evidence.dead_letters}
+    handled = [key for key in truths if key in arrivals]
+    lost = [
+        f"{row['changeType']} {row['resource']} (version {row['version']}) never arrived"
+        for key, row in truths.items()
+        if row["acknowledged"] and key not in arrivals and row["resource"] not in dead
+    ]
+    twice, resent = _twice(arrivals, evidence.killed_at)
+    wrong_state, feed_strangers, feed_twice = _check_feed(evidence, dead)
+    strangers = [
+        f"event of {resource} (version {version})"
+        for resource, version in arrivals
+        if (resource, version) not in truths
+    ]
+    latencies = sorted((arrivals[key][0].at - _seconds(truths[key]["at"])) * 1000 for key in handled)
+    extra = sum(len(copies) - 1 for copies in arrivals.values())
+    tally = evidence.tally
+    return Reckoning(
+        changes=tally["changes"],
+        sent=tally["sent"],
+        bodies=tally["bodies"],
+        acknowledged=tally["acknowledged"],
+        ack_p50_ms=tally["ack_ms"]["p50"],
+        ack_p99_ms=tally["ack_ms"]["p99"],
+        late=tally["late"],
+        duplicates_sent=tally["duplicates"],
+        duplicates_suppressed=max(tally["duplicates"] - extra, 0),
+        forged=dict(tally["forged"]),
+        forged_dead=sum(_FORGED in json.dumps(letter) for letter in evidence.dead_letters),
+        handled=len(handled),
+        dead=sum(_FORGED not in json.dumps(letter) for letter in evidence.dead_letters),
+        latency_p50_ms=percentile(latencies, 0.5),
+        latency_p99_ms=percentile(latencies, 0.99),
+        lost=[*lost, *wrong_state],
+        twice=[*twice, *feed_twice],
+        strangers=[*strangers, *feed_strangers],
+        resent_after_kill=resent,
+        killed=evidence.killed_at is not None,
+        last_rows=_last_rows(evidence.feed),
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Give the value below which a share of an ordered list lies; None for an empty one."""
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else None
+
+
+def event_key(event: Mapping[str, Any]) -> Key:
+    """Find which change an event tells of: its resource and the version it brought about."""
+    data = event["data"]
+    content = data["content"] or {}
+    told = (data["notification"].get("resourceData") or {}).get("@odata.etag")
+    return data["resource"], str(told or content.get("@odata.etag") or content.get("etag") or "")
+
+
+def _arrivals(received: Sequence[Received]) -> dict[Key, list[Received]]:
+    found: dict[Key, list[Received]] = {}
+    for each in sorted(received, key=lambda each: each.at):
+        found.setdefault(event_key(each.event), []).append(each)
+    return found
+
+
+def _twice(arrivals: Mapping[Key, Sequence[Received]], killed_at: float | None) -> tuple[list[str], int]:
+    twice: list[str] = []
+    resent = 0
+    for (resource, version), copies in arrivals.items():
+        if len({copy.event["id"] for copy in copies}) > 1:
+            twice.append(f"{resource} (version {version}) arrived under two event ids")
+        elif len(copies) > 1:
+            first = copies[0].at
+            if killed_at is not None and killed_at - EXCUSED_BEFORE_KILL_SECONDS <= first <= killed_at + 0.5:
+                resent += len(copies) - 1
+            else:
+                twice.append(f"{resource} (version {version}) arrived {len(copies)} times")
+    return twice, resent
+
+
+def _check_feed(evidence: Evidence, dead: set[str]) -> tuple[list[str], list[str], list[str]]:
+    """Compare every item's state in its feed with the simulator's; and count its log rows."""
+    shown = {normalised(row["resource"]): row for row in evidence.feed}
+    changes: dict[str, int] = {}
+    unacknowledged: set[str] = set()
+    for truth in evidence.truths:
+        changes[normalised(truth["resource"])] = changes.get(normalised(truth["resource"]), 0) + 1
+        if not truth["acknowledged"]:
+            unacknowledged.add(normalised(truth["resource"]))
+    excused = unacknowledged | {normalised(resource) for resource in dead}
+    wrong: list[str] = []
+    for item in evidence.items:
+        name = normalised(item["resource"])
+        row = shown.get(name)
+        if name not in changes or name in excused:
+            continue
+        if row is None:
+            wrong.append(f"{item['resource']} is in no feed")
+        elif row["deleted"] != item["deleted"] or (not item["deleted"] and row["version"] != item["version"]):
+            wrong.append(f"{item['resource']}: the feed shows version {row['version']}, not {item['version']}")
+    strangers = [f"feed row of {row['resource']}" for name, row in shown.items() if name not in changes]
+    logged: dict[str, int] = {}
+    for row in evidence.feed:
+        logged[normalised(row["resource"])] = logged.get(normalised(row["resource"]), 0) + 1
+    twice = [f"{name} has {count} feed rows" for name, count in logged.items() if count > changes.get(name, count)]
+    return wrong, strangers, twice
+
+
+def normalised(resource: str) -> str:
+    """Spell both of Graph's forms alike: ``teams('a')/channels('b')`` as ``teams/a/channels/b``, case aside."""
+    return re.sub(r"\('([^']*)'\)", r"/\1", resource).lower()
+
+
+def _resource(letter: Mapping[str, Any]) -> str:
+    items = letter.get("items") or [{}]
+    return str((items[0].get("notification") or {}).get("resource", ""))
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _last_rows(feed: Sequence[Mapping[str, Any]], count: int = 6) -> list[dict[str, str]]:
+    return [_printable(row) for row in sorted(feed, key=lambda row: str(row["arrived"]))[-count:]]
+
+
+def _printable(row: Mapping[str, Any]) -> dict[str, str]:
+    content = row["content"] or {}
+    sender = content.get("from") or {}
+    who = (sender.get("user") or sender.get("emailAddress") or {}).get("displayName") or (
+        sender.get("emailAddress") or {}
+    ).get("name")
+    body = html.unescape(_TAG.sub("", (content.get("body") or {}).get("content", "")))
+    text = " · ".join(filter(None, (content.get("subject"), body.strip())))
+    return {
+        "arrived": str(row["arrived"])[11:23],
+        "kind": "mail" if row["resource"].lower().startswith("users") else "channel",
+        "change": row["changeType"],
+        "who": who or "",
+        "text": "(deleted)" if row["deleted"] else text,
+    }

@@ -1,0 +1,1 @@
+"""Everything as in the demo, kept running for a person to play with."""
