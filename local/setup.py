@@ -56,7 +56,7 @@ def install_python() -> None:
     print("setup: installing Python packages into .venv …", flush=True)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[Path | str] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run([*pip, "--upgrade", "pip>=25.1"], "upgrading pip")  # older ones know no dependency groups
     run([*pip, "-r", "requirements.txt", "--group", "dev"], "installing Python packages")
     remember("python", [ROOT / "requirements.txt", ROOT / "pyproject.toml"])

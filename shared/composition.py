@@ -111,7 +111,8 @@ class Composition:
             left_out = ", ".join(part for part, lacking in parts.items() if lacking)
             _LOGGER.error("%s will not run: %s", left_out, SettingsError(problems))
         store = self.subscription_table if self.settings.storage or self.settings.storage_account else None
-        return [*built, health.build(Status(parts=parts, store=store, now=utc_now))]
+        status = Status(parts=parts, store=store, now=utc_now)
+        return [*built, health.build(status, warm=self.tokens.warm)]
 
     async def close(self) -> None:
         """Let go of connections and threads, where something made any."""

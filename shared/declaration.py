@@ -69,7 +69,7 @@ def read_declaration(text: bytes, *, known_handlers: frozenset[str] | None) -> D
         raise SettingsError(problems)
     entries = document["subscriptions"]
     subscriptions = tuple(_read_entry(entry) for entry in entries)
-    if problems := [*_problems_of_names(subscriptions), *_problems_of_sense(subscriptions, known_handlers)]:
+    if problems := [*_problems_of_twins(subscriptions), *_problems_of_sense(subscriptions, known_handlers)]:
         raise SettingsError(problems)
     canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     return Declaration(subscriptions=subscriptions, digest=hashlib.sha256(canonical.encode()).hexdigest())
@@ -123,10 +123,15 @@ def _read_handler(choice: str | Mapping[str, Any]) -> HandlerChoice:
     return HandlerChoice(name=name, options=options)
 
 
-def _problems_of_names(subscriptions: Sequence[DeclaredSubscription]) -> Iterator[str]:
+def _problems_of_twins(subscriptions: Sequence[DeclaredSubscription]) -> Iterator[str]:
     for name, count in Counter(each.name for each in subscriptions).items():
         if count > 1:
             yield f"subscription {name!r}: the name is used {count} times"
+    heard: dict[tuple[str, str], str] = {}
+    for each in subscriptions:
+        first = heard.setdefault((each.resource, each.change_type), each.name)
+        if first != each.name:
+            yield f"subscription {each.name!r}: it hears the same as {first!r}, and Graph takes only one: give that one both lists of handlers"
 
 
 def _problems_of_sense(

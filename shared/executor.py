@@ -10,8 +10,8 @@ import contextlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from shared.declaration import DeclaredSubscription
@@ -30,7 +30,7 @@ from shared.graph.subscription import (
 )
 from shared.ports import Clock, Graph, SubscriptionStore
 from shared.reconcile import Action, Create, Delete, Recreate, Renew
-from shared.telemetry import log_line
+from shared.results import Result, Summary, log_gap, log_result, overtaken, settled
 
 _LOGGER = logging.getLogger(__name__)
 _LEASE: Final = timedelta(minutes=2)
@@ -51,34 +51,6 @@ _FALSE_404 = Refusal(
     wait=timedelta(seconds=30),
     definite=False,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What came of one action. ``outcome`` is created, renewed, recreated, deleted, adopted, overtaken or failed."""
-
-    name: str
-    outcome: str
-    subscription_id: str = ""
-    problem: str = ""
-    again: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What came of a plan."""
-
-    results: tuple[Result, ...] = ()
-
-    @property
-    def problems(self) -> Mapping[str, str]:
-        """What went wrong, by the subscription's name."""
-        return {each.name: each.problem for each in self.results if each.outcome == "failed"}
-
-    @property
-    def again(self) -> datetime | None:
-        """When the first of those that failed may be tried again."""
-        return min((each.again for each in self.results if each.again), default=None)
 
 
 class Executor:
@@ -121,7 +93,7 @@ class Executor:
                 if not isinstance(problem, StorageError):
                     _LOGGER.exception("an action on a subscription broke off")
                 result = Result(name=action.name, outcome="failed", problem=str(problem) or type(problem).__name__)
-        _log(action, result)
+        log_result(action, result)
         return result
 
     async def _act(self, action: Action, key: EncryptionKey | None) -> Result:
@@ -146,17 +118,19 @@ class Executor:
     ) -> Result:
         key = key if intent.include_resource_data else None
         if intent.include_resource_data and key is None:
-            return await self._put_off(intent, _NO_KEY)
+            return await self._put_off(intent, replace(_NO_KEY, definite=not orphan_possible))
         kept = await self._lease(replace(intent, certificate_id=key.certificate_id if key else ""))
         if kept is None:
-            return _overtaken(intent)
+            return overtaken(intent)
         try:
             made = read_subscription(await self._graph.request("POST", "/subscriptions", body=self._ask(kept, key)))
         except (GraphApiError, GraphProtocolError) as problem:
             if orphan_possible and (found := await self._find_orphan(kept, problem)):
                 # whose certificate it has is unknown: with none on record, the next plan gives it the current one
                 return await self._establish(replace(kept, certificate_id=""), found, "adopted")
-            return await self._put_off(kept, self._judge(kept, problem))
+            refusal = self._judge(kept, problem)
+            # a no to this try says nothing about an earlier one whose answer was lost
+            return await self._put_off(kept, replace(refusal, definite=refusal.definite and not orphan_possible))
         return await self._establish(kept, made, done)
 
     def _ask(self, intent: LiveSubscription, key: EncryptionKey | None) -> Mapping[str, Any]:
@@ -209,7 +183,7 @@ class Executor:
     async def _renew(self, action: Renew, key: EncryptionKey | None) -> Result:
         leased = await self._lease(action.row)
         if leased is None:
-            return _overtaken(action.row)
+            return overtaken(action.row)
         rich = leased.include_resource_data
         key = key if rich else None
         expires = expiry_to_ask(leased.resource, include_resource_data=rich, now=self._now())
@@ -238,7 +212,7 @@ class Executor:
                 return await self._put_off(leased, self._judge(leased, problem))
         else:
             return await self._put_off(leased, _FALSE_404)
-        _log_gap(leased, "Graph does not know it any more", self._now())
+        log_gap(leased, "Graph does not know it any more", self._now())
         intent = _intend(action.declared, generation=leased.generation + 1, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 
@@ -248,17 +222,17 @@ class Executor:
             return await self._put_off(replace(action.row, attempts=action.row.attempts + 1), _NO_KEY)
         leased = await self._lease(action.row)
         if leased is None:
-            return _overtaken(action.row)
+            return overtaken(action.row)
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
-        _log_gap(leased, action.reason, self._now())
+        log_gap(leased, action.reason, self._now())
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 
     async def _delete(self, row: LiveSubscription) -> Result:
         if problem := await self._delete_at_graph(row):
             return await self._put_off(row, self._judge(row, problem))
-        return _settled(row, row if await self._store.remove(row) else None, "deleted")
+        return settled(row, row if await self._store.remove(row) else None, "deleted")
 
     async def _delete_at_graph(self, row: LiveSubscription) -> GraphApiError | None:
         """Delete a subscription; one that is gone already is as good."""
@@ -281,16 +255,16 @@ class Executor:
         """Write down what Graph has done, stubbornly: it is not undone by our not knowing it."""
         for pause in _SAVE_PAUSES:
             with contextlib.suppress(StorageError):
-                return _settled(row, await self._store.save(row), outcome)
+                return settled(row, await self._store.save(row), outcome)
             await asyncio.sleep(pause)
-        return _settled(row, await self._store.save(row), outcome)
+        return settled(row, await self._store.save(row), outcome)
 
     async def _put_off(self, row: LiveSubscription, refusal: Refusal) -> Result:
         again = self._now() + refusal.wait
         refused = refusal.definite and not row.subscription_id
         later = replace(row, problem=refusal.problem, not_before=again, refused=refused)
         if await self._store.save(later) is None:
-            return _overtaken(row)
+            return overtaken(row)
         return Result(
             name=row.name,
             outcome="failed",
@@ -323,33 +297,3 @@ def _intend(
         attempts=row.attempts if row and row.digest == digest else 0,
         etag=row.etag if row else "",
     )
-
-
-def _settled(row: LiveSubscription, kept: LiveSubscription | None, outcome: str) -> Result:
-    if kept is None:
-        return _overtaken(row)
-    return Result(name=row.name, outcome=outcome, subscription_id=row.subscription_id)
-
-
-def _overtaken(row: LiveSubscription) -> Result:
-    return Result(name=row.name, outcome="overtaken", subscription_id=row.subscription_id)
-
-
-def _log(action: Action, result: Result) -> None:
-    level = logging.WARNING if result.outcome == "failed" else logging.INFO
-    fields = {
-        "name": result.name,
-        "action": type(action).__name__.lower(),
-        "outcome": result.outcome,
-        "subscriptionId": result.subscription_id or "none",
-    }
-    if result.problem:
-        fields |= {"problem": result.problem, "again": str(result.again or "at the next tick")}
-    log_line(_LOGGER, level, "subscription", fields)
-
-
-def _log_gap(row: LiveSubscription, reason: str, now: datetime) -> None:
-    """Say from when on changes may have gone unheard; they are not replayed by Graph."""
-    since = min(row.expires or now, now)
-    fields = {"name": row.name, "reason": reason, "since": since.isoformat(), "subscriptionId": row.subscription_id}
-    log_line(_LOGGER, logging.WARNING, "subscription gap", fields)

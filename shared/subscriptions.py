@@ -16,11 +16,12 @@ from typing import Final
 
 from shared.declaration import Declaration, DeclaredSubscription
 from shared.errors import EnvelopeError
-from shared.executor import Executor, Result, Summary
+from shared.executor import Executor
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.ports import Clock, EncryptionKeys, Graph, SubscriptionStore
 from shared.reconcile import Circumstances, plan
+from shared.results import Result, Summary
 from shared.settings import Settings
 from shared.telemetry import log_line
 

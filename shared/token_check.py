@@ -49,6 +49,11 @@ class TokenCheck:
             self.judge.trust(keys)
         return True
 
+    async def warm(self) -> None:
+        """Fetch the keys if there are none, so that the first delivery need not wait for them."""
+        if self.judge.keys is None:
+            await self.refresh(_FETCH_BUDGET)
+
     async def check(self, validation_tokens: Sequence[str], *, tenant_id: str, received: datetime) -> None:
         """Check the tokens of an item that was queued unchecked; its lifetime is judged as of ``received``.
 

@@ -18,6 +18,7 @@ SETTLE_WITHIN_SECONDS = 30.0
 _POLL_SECONDS = 0.25
 _PAGE = 200
 _GLANCE_SECONDS = 0.002
+_MOST_GLANCES = 1000
 
 Progress = Callable[[Mapping[str, Any], int], None]
 """Shown the simulator's tally and how many events arrived, a few times a second."""
@@ -48,7 +49,9 @@ async def _kill_after(stage: Stage, seconds: float) -> float:
     """Kill the worker after a time, at a moment when it has something in its hands."""
     await asyncio.sleep(seconds)
     pid = await stage.worker_pid()
-    while (await stage.graph("GET", "/_sim/chatter"))["changes"] <= len(stage.sink.received):
+    for _ in range(_MOST_GLANCES):
+        if (await stage.graph("GET", "/_sim/chatter"))["changes"] > len(stage.sink.received):
+            break
         await asyncio.sleep(_GLANCE_SECONDS)
     os.kill(pid, signal.SIGKILL)
     return time.time()

@@ -86,6 +86,9 @@ def make_credential(settings: Settings) -> Credential:
     lacking = [name for name in _NEEDS[settings.graph_credential] if not values[name]]
     if lacking:
         raise SettingsError(f"{name} is missing for GRAPH_CREDENTIAL={settings.graph_credential}" for name in lacking)
+    path = settings.graph_client_certificate_path
+    if settings.graph_credential == "client-certificate" and not Path(path).is_file():
+        raise SettingsError([f"GRAPH_CLIENT_CERTIFICATE_PATH {path} is not a file"])
     return Credential(lambda: _make_source(settings))
 
 

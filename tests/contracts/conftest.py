@@ -1,8 +1,7 @@
 """One real Azurite a session, and accounts to reach it; every port's suite runs on it and on the memory twin."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,7 @@ from local.azurite.request_log import RequestLog
 from shared.adapters.storage import PATIENT, Patience, Storage
 from shared.settings import Settings
 from shared.storage_health import StorageHealth
-
-BOTH = ["memory", pytest.param("azurite", marks=pytest.mark.azurite)]
-
-StorageMaker = Callable[..., Storage]
-
-
-def present() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - storage goes by a clock of its own
+from tests.contracts.twins import StorageMaker, present
 
 
 @pytest.fixture(scope="session")

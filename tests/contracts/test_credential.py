@@ -123,6 +123,17 @@ def test_what_a_way_of_signing_in_lacks_is_said_at_once(kind: str) -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_a_certificate_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    missing = {
+        "GRAPH_TENANT_ID": APP,
+        "GRAPH_CLIENT_ID": APP,
+        "GRAPH_CLIENT_CERTIFICATE_PATH": str(tmp_path / "no.pem"),
+    }
+
+    with pytest.raises(SettingsError, match="not a file"):
+        make_credential(Settings.from_environ(missing | {"GRAPH_CREDENTIAL": "client-certificate"}))
+
+
 class Mint:
     """Mints numbered tokens, and counts how often it was set up."""
 

@@ -68,10 +68,10 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
     problems = _problems(
         MAIL | {"name": "root", "resource": "drives/d/root"},
         MAIL | {"name": "people", "resource": "users", "changeType": "created,deleted", "includeResourceData": True},
-        MAIL | {"name": "rich-mail", "includeResourceData": True},
-        MAIL | {"name": "hub", "delivery": "eventhub"},
+        MAIL | {"name": "rich-mail", "includeResourceData": True, "resource": "users/r/messages"},
+        MAIL | {"name": "hub", "delivery": "eventhub", "resource": "users/h/messages"},
         MAIL | {"name": "mine", "resource": "/me/messages"},
-        MAIL | {"name": "typo", "handlers": ["fed"]},
+        MAIL | {"name": "typo", "handlers": ["fed"], "resource": "users/t/messages"},
         MAIL,
         MAIL,
         known=frozenset({"feed"}),
@@ -91,6 +91,13 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
     assert "$select" in problems[4]
     assert "pull mode" in problems[5]
     assert "no handler 'fed'" in problems[7]
+
+
+def test_two_that_hear_the_same_are_a_problem() -> None:
+    [problem] = _problems(MAIL, MAIL | {"name": "twin", "resource": "/users/u/messages"})
+
+    assert "subscription 'twin'" in problem
+    assert "'mail'" in problem
 
 
 def test_rich_mail_with_select_is_fine() -> None:

@@ -12,11 +12,12 @@ import pytest
 from shared.adapters.memory_subscriptions import MemoryGraph, MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError
-from shared.executor import Executor, Summary
+from shared.executor import Executor
 from shared.graph.client_state import read_client_state
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.reconcile import Circumstances, plan
+from shared.results import Summary
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BASE_URL = "https://a.example/api"
@@ -255,6 +256,9 @@ async def test_an_answer_that_got_lost_is_found_again(world: World) -> None:
     world.graph.lost_answers["POST"] = 1
     await world.tick(TEAMS)
     assert world.row.subscription_id == ""
+    world.now += timedelta(minutes=1)
+    world.graph.troubles["POST"] = [_refuse(400, "validation timed out")]
+    await world.tick(TEAMS)
     world.now += timedelta(minutes=1)
 
     summary = await world.tick(TEAMS)

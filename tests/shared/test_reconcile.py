@@ -89,7 +89,7 @@ def test_nothing_is_renewed_before_45_percent_and_everything_by_70_percent(name:
 
     if part < 0.45:
         assert actions == ()
-    elif 0.70 <= part < 1:
+    elif part >= 0.70 and moment < row.expires:
         assert [type(action) for action in actions] == [Renew]
 
 
