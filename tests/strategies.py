@@ -13,7 +13,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | SURROGATES_INCLUDED
     | st.sampled_from(["", "a", builders.TENANT, builders.client_state(), "x" * 5000])
 )

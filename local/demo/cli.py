@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stage_arguments(parser)
     parser.add_argument("--rate", type=float, default=20, help="changes a second (default 20)")
     parser.add_argument("--seconds", type=float, default=15, help="how long people chatter (default 15)")
+    parser.add_argument("--duplicates", type=float, default=0.05, help="share that is sent twice (default 0.05)")
+    parser.add_argument("--forged", type=float, default=0.02, help="share that gets a forged companion (default 0.02)")
     parser.add_argument("--no-kill", action="store_true", help="leave the worker alive")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same report as data")
 
@@ -65,7 +67,7 @@ async def _perform(arguments: argparse.Namespace, folder: Path, console: Console
     async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host) as stage:
         names = ", ".join(channel["name"] for channel in stage.world["channels"])
         console.print(f"Subscribed. People chatter in {names} and {len(stage.world['mailboxes'])} mailboxes.")
-        chatter = {"rate": arguments.rate, "seconds": arguments.seconds, "duplicates": 0.05, "forged": 0.02}
+        chatter = {name: getattr(arguments, name) for name in ("rate", "seconds", "duplicates", "forged")}
         with ProgressLine(console, arguments.seconds) as line:
-            evidence = await play(stage, chatter, kill=kill, progress=line.show)
+            evidence = await play(stage, chatter, kills=int(kill), progress=line.show)
     return reckon(evidence)

@@ -2,7 +2,7 @@
 
 *Lost*: acknowledged, and neither at the sink nor among the dead letters, or a feed that shows another state than the last.
 *Twice*: one change under two event ids, or sent again although no crash excuses it. *Strangers*: anything that never
-happened, which a forger made up.
+happened, which a forger made up. *Objections*: what Graph's own rules say against the receiver's answers.
 """
 
 import html
@@ -16,7 +16,11 @@ from typing import Any
 from local.demo.sink import Received
 
 EXCUSED_BEFORE_KILL_SECONDS = 2.0
+EXCUSED_AFTER_KILL_SECONDS = 0.5
 """What was under way when the worker was killed may be sent again; the sink tells it by its id."""
+
+EXCUSED_RULES = frozenset({"late", "late-again", "unreachable", "failed"})
+"""Answers that only make Graph send again: a machine that is short of time or of a worker gives them."""
 
 _FORGED = "FORGED"
 _TAG = re.compile(r"<[^>]+>")
@@ -35,7 +39,10 @@ class Evidence:
     dead_letters: Sequence[Mapping[str, Any]]
     feed: Sequence[Mapping[str, Any]]
     """Every change-log row of every feed, with the item's current state, oldest first within a feed."""
-    killed_at: float | None = None
+    objections: Sequence[Mapping[str, Any]] = ()
+    """What the simulator's judge found."""
+    kills: Sequence[float] = ()
+    """When the worker was killed, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +67,15 @@ class Reckoning:
     lost: Sequence[str]
     twice: Sequence[str]
     strangers: Sequence[str]
+    objections: Sequence[str]
     resent_after_kill: int
-    killed: bool
+    kills: int
     last_rows: Sequence[Mapping[str, str]] = field(repr=False)
 
     @property
     def holds(self) -> bool:
-        """Nothing lost, nothing twice, nothing forged came through, and something happened at all."""
-        return bool(self.handled) and not (self.lost or self.twice or self.strangers)
+        """Nothing lost, nothing twice, nothing forged came through, no rule broken, and something happened at all."""
+        return bool(self.handled) and not (self.lost or self.twice or self.strangers or self.objections)
 
     def as_data(self) -> dict[str, Any]:
         """The same as data, for ``--json``."""
@@ -85,7 +93,7 @@ def reckon(evidence: Evidence) -> Reckoning:
         for key, row in truths.items()
         if row["acknowledged"] and key not in arrivals and row["resource"] not in dead
     ]
-    twice, resent = _twice(arrivals, evidence.killed_at)
+    twice, resent = _twice(arrivals, evidence.kills)
     wrong_state, feed_strangers, feed_twice = _check_feed(evidence, dead)
     strangers = [
         f"event of {resource} (version {version})"
@@ -104,7 +112,7 @@ def reckon(evidence: Evidence) -> Reckoning:
         ack_p99_ms=tally["ack_ms"]["p99"],
         late=tally["late"],
         duplicates_sent=tally["duplicates"],
-        duplicates_suppressed=max(tally["duplicates"] - extra, 0),
+        duplicates_suppressed=max(tally["duplicates"] - (extra - resent), 0),
         forged=dict(tally["forged"]),
         forged_dead=sum(_FORGED in json.dumps(letter) for letter in evidence.dead_letters),
         handled=len(handled),
@@ -114,8 +122,13 @@ def reckon(evidence: Evidence) -> Reckoning:
         lost=[*lost, *wrong_state],
         twice=[*twice, *feed_twice],
         strangers=[*strangers, *feed_strangers],
+        objections=[
+            f"{each['says']} ({each['rule']}, {each['count']} times: {each['example']})"
+            for each in evidence.objections
+            if each["rule"] not in EXCUSED_RULES
+        ],
         resent_after_kill=resent,
-        killed=evidence.killed_at is not None,
+        kills=len(evidence.kills),
         last_rows=_last_rows(evidence.feed),
     )
 
@@ -140,19 +153,24 @@ def _arrivals(received: Sequence[Received]) -> dict[Key, list[Received]]:
     return found
 
 
-def _twice(arrivals: Mapping[Key, Sequence[Received]], killed_at: float | None) -> tuple[list[str], int]:
+def _twice(arrivals: Mapping[Key, Sequence[Received]], kills: Sequence[float]) -> tuple[list[str], int]:
     twice: list[str] = []
     resent = 0
     for (resource, version), copies in arrivals.items():
         if len({copy.event["id"] for copy in copies}) > 1:
             twice.append(f"{resource} (version {version}) arrived under two event ids")
         elif len(copies) > 1:
-            first = copies[0].at
-            if killed_at is not None and killed_at - EXCUSED_BEFORE_KILL_SECONDS <= first <= killed_at + 0.5:
+            excuses = sum(_excuses(kill, copies[0].at) for kill in kills)
+            if len(copies) - 1 <= excuses:
                 resent += len(copies) - 1
             else:
                 twice.append(f"{resource} (version {version}) arrived {len(copies)} times")
     return twice, resent
+
+
+def _excuses(kill: float, sent: float) -> bool:
+    """Tell whether what was sent then may have been under way when the worker was killed."""
+    return kill - EXCUSED_BEFORE_KILL_SECONDS <= sent <= kill + EXCUSED_AFTER_KILL_SECONDS
 
 
 def _check_feed(evidence: Evidence, dead: set[str]) -> tuple[list[str], list[str], list[str]]:

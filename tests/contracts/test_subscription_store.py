@@ -1,12 +1,11 @@
 """Port SubscriptionStore, on the memory twin and on Azurite's tables."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from local.azurite.emulator import Azurite
 from shared.adapters.memory_subscriptions import MemorySubscriptionStore
 from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
 from shared.adapters.subscription_table import SubscriptionTable
@@ -38,18 +37,12 @@ ROW = LiveSubscription(
 )
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Azurite]:
-    with Azurite() as running:
-        yield running
-
-
 @pytest.fixture(params=["memory", pytest.param("table", marks=pytest.mark.azurite)])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[SubscriptionStore]:
     if request.param == "memory":
         yield MemorySubscriptionStore()
         return
-    storage = _storage(request.getfixturevalue("emulator").connection_string)
+    storage = _storage(request.getfixturevalue("azurite").connection_string)
     table = SubscriptionTable(storage)
     for row in await table.list():
         await table.remove(row)
