@@ -117,11 +117,11 @@ async def run_handlers(
 ) -> tuple[Outcome, ...]:
     """Run the handlers of one change side by side, each within its time limit. Never raises.
 
-    Where one of them wants the content of a basic notification, it is fetched once for all.
+    Where one of them wants the content of a basic notification, it is fetched once for all; a deletion's is gone.
     """
     unfetched = ""
     after: timedelta | None = None
-    if any(each.registration.content for each in routes):
+    if not change.deleted and any(each.registration.content for each in routes):
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 await change.fetch()
@@ -129,6 +129,8 @@ async def run_handlers(
             unfetched, after = str(refusal), refusal.retry_after
         except TimeoutError:
             unfetched = _too_long(limit)
+        except Exception as problem:  # noqa: BLE001 - a failing fetch costs its own handlers, never their siblings
+            unfetched = describe(problem)
     outcomes = [
         Again(instance=each.instance, error=unfetched, after=after)
         for each in routes

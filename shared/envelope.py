@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any, Literal, cast, get_args
 
 from shared.errors import EnvelopeError, GraphProtocolError
@@ -28,6 +29,7 @@ _VERSION = 1
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 _FRAME = 128  # an envelope's own braces, version, via and time; measured generously
 _LONGEST_ID = 128
+_LONGEST_ERROR = 2000  # as written: a dead letter's text must fit beside an item that all but fills a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def write_envelope(envelope: Envelope) -> str:
 def read_envelope(message: bytes) -> Envelope:
     """Read a message of our queue. Raises EnvelopeError, and nothing else, for whatever is no envelope."""
     try:
-        document = json.loads(message)
+        document = json.loads(message, parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError) as problem:
         raise EnvelopeError("the message is not JSON") from problem
     if not isinstance(document, dict) or document.get("earshot") != _VERSION:
@@ -131,7 +133,7 @@ def read_envelope(message: bytes) -> Envelope:
 def read_payload(data: bytes) -> Mapping[str, Any]:
     """Read a claim check's payload: one notification as Graph sent it. Raises EnvelopeError."""
     try:
-        notification = json.loads(data)
+        notification = json.loads(data, parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError) as problem:
         raise EnvelopeError("the payload is not JSON") from problem
     if not isinstance(notification, dict):
@@ -150,13 +152,21 @@ def _read_item(raw: object) -> Item:
     attempt = raw.get("attempt", 1)
     return Item(
         item_id=item_id,
-        notification=notification,
-        payload=payload,
+        notification=notification if isinstance(notification, dict) else None,
+        payload=payload if isinstance(payload, str) else None,
         checked=raw.get("checked") is True,
         validation_tokens=tuple(_texts(raw.get("validationTokens")) or ()),
-        attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
+        attempt=attempt if type(attempt) is int and attempt > 0 else 1,
         owed=_texts(raw.get("owed")),
     )
+
+
+def _number(text: str) -> float:
+    """Read a number that can be written again: what could not would come back for ever."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no JSON number that can be kept")
+    return number
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
@@ -171,7 +181,7 @@ def write_dead_letter(
         "earshot": _VERSION,
         "via": via,
         "reason": reason,
-        "error": error,
+        "error": _shortened(error),
         "attempts": item.attempt,
         "firstSeen": write_timestamp(first_seen),
         "lastTried": write_timestamp(last_tried),
@@ -197,6 +207,12 @@ def write_unreadable(message: str, *, encoding: str, error: str, attempts: int, 
         "messageEncoding": encoding,
     }
     return write_json(head)
+
+
+def _shortened(error: str) -> str:
+    while len(json.dumps(error)) > _LONGEST_ERROR:
+        error = error[: len(error) * 3 // 4]
+    return error
 
 
 def is_dead_letter(text: str) -> bool:

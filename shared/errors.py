@@ -104,7 +104,8 @@ class RetryLater(HandlerWord):
 
     def __init__(self, why: str = "", *, after: timedelta | None = None) -> None:
         super().__init__(why or "the handler asked for another attempt")
-        self.after = after
+        # the sum fails here, in the handler, for what is no timedelta
+        self.after = None if after is None else after + timedelta(0)
 
 
 class GiveUp(HandlerWord):

@@ -33,20 +33,21 @@ def feed_id(container: Resource) -> str:
 def overtakes(entry: FeedEntry, known: FeedEntry) -> bool:
     """Tell whether a state that arrived replaces the one that is known: the same never does, an older one never does.
 
-    States are ordered by when the resource says that it changed; numeric versions decide a tie. Where that does not
-    tell, the later arrival wins.
+    States are ordered by when the resource says that it changed; numeric versions decide a tie, then that it is gone.
+    Where that does not tell, the later arrival wins. A deletion without a version says no more than that the item is
+    gone, which a deleted one is already.
     """
     if entry.version == known.version and entry.deleted == known.deleted and entry.version:
         return False
-    if entry.deleted and known.deleted:
+    if entry.deleted and known.deleted and not (entry.version and known.version):
         return False
     if entry.changed is None or known.changed is None:
         return True
     if entry.changed != known.changed:
         return entry.changed > known.changed
-    if entry.version.isdigit() and known.version.isdigit():
+    if entry.version != known.version and entry.version.isdecimal() and known.version.isdecimal():
         return int(entry.version) > int(known.version)
-    return True
+    return entry.deleted or not known.deleted
 
 
 def entry_of(

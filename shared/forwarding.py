@@ -7,7 +7,6 @@ account unless a setting with another connection string is named, base64 unless 
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,17 +57,26 @@ def read_endpoint(options: Mapping[str, Any], environ: Mapping[str, str]) -> Htt
 
 
 def _http(to: str, options: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> HttpEndpoint:
-    parts = urlsplit(to)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        problems.append(f"forward: {parts.hostname or to[:80]!r} must be reached by https (http is for loopback only)")
+    host, secure = _reach(to)
+    if not secure:
+        problems.append(f"forward: {host or to[:80]!r} must be an https URL (http is for loopback only)")
     name = str(options.get("signingKey", DEFAULT_SIGNING_KEY))
     secrets = tuple(filter(None, (environ.get(name, ""), environ.get(f"{name}_PREVIOUS", ""))))
     if not environ.get(name):
-        problems.append(f"forward to {parts.hostname}: setting {name} is missing; it signs what is sent there")
+        problems.append(f"forward to {host}: setting {name} is missing; it signs what is sent there")
     problems.extend(
-        f"forward to {parts.hostname}: {name} is not whsec_ and base64" for secret in secrets if not _is_secret(secret)
+        f"forward to {host}: {name} is not whsec_ and base64" for secret in secrets if not _is_secret(secret)
     )
     return HttpEndpoint(url=to, secrets=secrets)
+
+
+def _reach(to: str) -> tuple[str, bool]:
+    try:
+        parts = urlsplit(to)
+    except ValueError:
+        return "", False
+    host = parts.hostname or ""
+    return host, bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
 
 
 def _queue(to: str, options: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> QueueEndpoint:
@@ -76,7 +84,7 @@ def _queue(to: str, options: Mapping[str, Any], environ: Mapping[str, str], prob
     if not _QUEUE_NAME.fullmatch(name):
         problems.append(f"forward: {name!r} is not a queue's name (3 to 63 of a-z, 0-9 and single dashes)")
     encoding = options.get("encoding", "base64")
-    if encoding not in {"base64", "none"}:
+    if encoding not in ("base64", "none"):
         problems.append(f"forward to {to}: encoding is base64 (what a Functions consumer expects) or none")
     setting = str(options.get("connection", ""))
     if setting and not environ.get(setting):
@@ -88,5 +96,5 @@ def _is_secret(secret: str) -> bool:
     prefix, _, encoded = secret.partition("_")
     try:
         return prefix == "whsec" and bool(base64.b64decode(encoded, validate=True))
-    except binascii.Error:
+    except ValueError:
         return False

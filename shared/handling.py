@@ -5,9 +5,9 @@ partition is a declared subscription: a part of the key, so that a change finds 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.change import Change, Services
 from shared.dispatch import Again, Done, GivenUp, Outcome, run_handlers
@@ -16,6 +16,11 @@ from shared.ledger import AlreadyDone, Answer, Busy, Granted, Ledger, Wanted
 from shared.ports import Clock
 from shared.routing import Route
 from shared.work import Dead, Dropped, Retry, Work
+
+Share = tuple[Work, tuple[Route, ...]]
+"""One item of a change, and the handlers that run for it."""
+
+_AFTER_A_CLAIM = timedelta(milliseconds=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +57,20 @@ class Handling:
         ]
         answers = await self.ledger.claim(partition, wanted, holder=self.new_id(), now=self.now())
         granted = {key: answer for key, answer in answers.items() if isinstance(answer, Granted)}
-        runs = await asyncio.gather(*(self._run(by_key[key], granted[key].run) for key in granted))
+        shares = {key: _share_out(works) for key, works in by_key.items()}
+        runs = await asyncio.gather(*(self._run(shares[key], granted[key].run) for key in granted))
         outcomes = dict(zip(granted, runs, strict=True))
         done = {
             key: frozenset(each.instance for each in run if isinstance(each, Done)) for key, run in outcomes.items()
         }
         await self.ledger.settle(partition, granted, done, now=self.now())
-        for key, works in by_key.items():
-            self._conclude(works, answers[key], outcomes.get(key, ()))
+        for key, share in shares.items():
+            self._conclude(share, answers[key], outcomes.get(key, ()))
 
-    async def _run(self, works: Sequence[Work], instances: frozenset[str]) -> tuple[Outcome, ...]:
-        """Run each handler once, for the first item that concerns it: *created* and *updated* may tell of one version."""
-        left = set(instances)
+    async def _run(self, shares: Sequence[Share], instances: frozenset[str]) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
-        for work in works:
-            routes = [route for route in work.routes if route.instance in left]
-            left -= {route.instance for route in routes}
-            outcomes += await self._run_routes(work.change, routes)
+        for work, routes in shares:
+            outcomes += await self._run_routes(work.change, [route for route in routes if route.instance in instances])
         return tuple(outcomes)
 
     async def _run_routes(self, change: Change | None, routes: Sequence[Route]) -> tuple[Outcome, ...]:
@@ -80,25 +82,37 @@ class Handling:
         """Handle a change that nothing tells from another one: a duplicate is better than a loss."""
         _end_by_outcomes(work, await self._run_routes(work.change, work.routes))
 
-    def _conclude(self, works: Sequence[Work], answer: Answer, outcomes: Sequence[Outcome]) -> None:
-        """End the first item of a change by its outcomes; the others in the envelope are duplicates of it."""
-        first, *others = works
-        match answer:
-            case AlreadyDone():
-                first.endings.append(Dropped(why="duplicate"))
-            case Busy(until=until):
-                first.endings.append(
-                    Retry(
-                        error="another delivery of this change is being handled",
-                        owed=owed_names([route.instance for work in works for route in work.routes]),
-                        after=max(until - self.now(), timedelta(0)) + timedelta(milliseconds=200),
-                        spends=False,
-                    )
-                )
-            case Granted():
-                _end_by_outcomes(first, outcomes)
-        for other in others:
-            other.endings.append(Dropped(why="duplicate"))
+    def _conclude(self, shares: Sequence[Share], answer: Answer, outcomes: Sequence[Outcome]) -> None:
+        """End each item by what became of its share; one that was left none is a duplicate of the others."""
+        for work, routes in shares:
+            names = frozenset(route.instance for route in routes)
+            match answer:
+                case _ if not names:
+                    work.endings.append(Dropped(why="duplicate"))
+                case AlreadyDone():
+                    work.endings.append(Dropped(why="duplicate"))
+                case Busy(until=until):
+                    work.endings.append(self._wait_for(until, names))
+                case Granted():
+                    _end_by_outcomes(work, [each for each in outcomes if each.instance in names])
+
+    def _wait_for(self, until: datetime, names: Collection[str]) -> Retry:
+        return Retry(
+            error="another delivery of this change is being handled",
+            owed=owed_names(tuple(names)),
+            after=max(until - self.now(), timedelta(0)) + _AFTER_A_CLAIM,
+            spends=False,
+        )
+
+
+def _share_out(works: Sequence[Work]) -> Sequence[Share]:
+    """Give each handler to the first item that concerns it: *created* and *updated* may tell of one version."""
+    taken: set[str] = set()
+    shares: list[Share] = []
+    for work in works:
+        shares.append((work, tuple(route for route in work.routes if route.instance not in taken)))
+        taken |= {route.instance for route in work.routes}
+    return shares
 
 
 def _end_by_outcomes(work: Work, outcomes: Sequence[Outcome]) -> None:

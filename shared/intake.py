@@ -142,7 +142,7 @@ def _check_tokens(validation_tokens: Sequence[str], received: datetime, tokens: 
         except UnknownSigningKey:
             tenant_id = claimed_tenant(token)
             waiting = (*unknown.get(tenant_id, ()), token)
-            if sum(map(len, waiting)) <= _MOST_TOKEN_BYTES:
+            if tenant_id and sum(map(len, waiting)) <= _MOST_TOKEN_BYTES:
                 unknown[tenant_id] = waiting
     return _Covered(frozenset(genuine), unknown)
 

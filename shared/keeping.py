@@ -56,7 +56,7 @@ class Keeping:
             kept,
             via=envelope.via,
             reason=dead.reason,
-            error=dead.error[:1000],
+            error=dead.error,
             first_seen=envelope.received,
             last_tried=self.now(),
         )

@@ -21,6 +21,6 @@ def log_line(logger: logging.Logger, level: int, event: str, fields: Mapping[str
 
 def _written(value: object) -> str:
     if isinstance(value, Mapping):
-        return ",".join(f"{name}:{count}" for name, count in sorted(value.items())).replace(" ", "-") or "none"
+        value = ",".join(f"{name}:{count}" for name, count in sorted(value.items())).replace(" ", "-") or "none"
     text = "".join(character if character.isprintable() else "?" for character in str(value))
     return f'"{text}"' if " " in text or not text else text

@@ -1,4 +1,4 @@
-"""How Hypothesis searches: without deadlines, because the machine may be shared; more with HYPOTHESIS_PROFILE=thorough."""
+"""How Hypothesis searches: without deadlines, because the machine may be shared; `--hypothesis-profile=thorough` for more."""
 
 from hypothesis import HealthCheck, settings
 

@@ -1,13 +1,15 @@
 """One performance on a stage: people chatter, the worker is killed, the dust settles, the evidence is gathered."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from local.demo.processes import StageError
@@ -15,6 +17,7 @@ from local.demo.reckoning import Evidence, event_key
 from local.demo.stage import Stage
 
 SETTLE_WITHIN_SECONDS = 30.0
+_EMPTY_FOR_SECONDS = 3.0
 _POLL_SECONDS = 0.25
 _PAGE = 200
 _GLANCE_SECONDS = 0.002
@@ -24,16 +27,27 @@ Progress = Callable[[Mapping[str, Any], int], None]
 """Shown the simulator's tally and how many events arrived, a few times a second."""
 
 
-async def play(stage: Stage, chatter: Mapping[str, Any], *, kill: bool, progress: Progress) -> Evidence:
-    """Run one chatter to its end and gather the evidence. Raises StageError if the stage itself breaks."""
+def _unseen(_tally: Mapping[str, Any], _arrived: int) -> None:
+    """Show nothing."""
+
+
+async def play(stage: Stage, chatter: Mapping[str, Any], *, kills: int = 0, progress: Progress = _unseen) -> Evidence:
+    """Run one chatter to its end and gather the evidence. Raises StageError if the stage itself breaks.
+
+    The worker is killed so many times while people chatter, at equal distances.
+    """
     await stage.graph("POST", "/_sim/chatter", chatter)
-    killer = asyncio.create_task(_kill_after(stage, chatter["seconds"] / 2)) if kill else None
+    killer = asyncio.create_task(_kill_every(stage, chatter["seconds"] / (kills + 1), kills))
     try:
-        tally = await _settle(stage, progress)
-        killed_at = await killer if killer else None
+        tally = await settle(stage, progress)
+        killed_at = await killer
     finally:
-        if killer:
-            killer.cancel()
+        killer.cancel()
+    return await gather(stage, tally, killed_at)
+
+
+async def gather(stage: Stage, tally: Mapping[str, Any], kills: Sequence[float] = ()) -> Evidence:
+    """Gather what everything that happened on the stage so far has left behind."""
     return Evidence(
         tally=tally,
         truths=(await stage.graph("GET", "/_sim/changes"))["changes"],
@@ -41,57 +55,73 @@ async def play(stage: Stage, chatter: Mapping[str, Any], *, kill: bool, progress
         received=tuple(stage.sink.received),
         dead_letters=await asyncio.to_thread(read_dead_letters, stage.azurite.connection_string),
         feed=await read_feeds(stage),
-        killed_at=killed_at,
+        objections=await stage.graph("GET", "/_sim/judge"),
+        kills=kills,
     )
 
 
-async def _kill_after(stage: Stage, seconds: float) -> float:
-    """Kill the worker after a time, at a moment when it has something in its hands."""
-    await asyncio.sleep(seconds)
+async def _kill_every(stage: Stage, seconds: float, times: int) -> list[float]:
+    """Kill the worker again and again; the moments when."""
+    kills: list[float] = []
+    for _ in range(times):
+        await asyncio.sleep(seconds)
+        kills.append(await kill_worker(stage))
+    return kills
+
+
+async def kill_worker(stage: Stage) -> float:
+    """Kill the worker at a moment when it has something in its hands; that moment."""
     pid = await stage.worker_pid()
     for _ in range(_MOST_GLANCES):
         if (await stage.graph("GET", "/_sim/chatter"))["changes"] > len(stage.sink.received):
             break
         await asyncio.sleep(_GLANCE_SECONDS)
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # something else has killed it
+        os.kill(pid, signal.SIGKILL)
     return time.time()
 
 
-async def _settle(stage: Stage, progress: Progress) -> Mapping[str, Any]:
-    """Wait until the chatter has ended and everything that was acknowledged has arrived, or time is up."""
+async def settle(stage: Stage, progress: Progress = _unseen) -> Mapping[str, Any]:
+    """Wait until the chatter has ended and everything that was acknowledged has arrived, or nothing more can come."""
+    loop = asyncio.get_running_loop()
     deadline: float | None = None
+    last_full = loop.time()
     while True:
         tally: Mapping[str, Any] = await stage.graph("GET", "/_sim/chatter")
         progress(tally, len(stage.sink.received))
         if not tally["running"] and not tally["pending"]:
-            now = asyncio.get_running_loop().time()
-            deadline = deadline or now + SETTLE_WITHIN_SECONDS
-            if now > deadline or await _everything_arrived(stage):
+            deadline = deadline or loop.time() + SETTLE_WITHIN_SECONDS
+            if await asyncio.to_thread(queue_length, stage.azurite.connection_string, "notifications"):
+                last_full = loop.time()
+            elif await _everything_arrived(stage) or loop.time() > last_full + _EMPTY_FOR_SECONDS:
                 return tally
+            if loop.time() > deadline:
+                return tally
+        else:
+            last_full = loop.time()
         if stage.host.process.returncode is not None:
             raise StageError(f"the host ended; it said:\n{stage.host.tail()}")
         await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _everything_arrived(stage: Stage) -> bool:
-    """Tell whether the sink has all, and the queue holds nothing, not even hidden: then nothing more will come."""
+    """Tell whether the sink has all that was acknowledged."""
     truths = (await stage.graph("GET", "/_sim/changes"))["changes"]
     arrived = {event_key(each.event) for each in stage.sink.received}
-    missing = [row for row in truths if row["acknowledged"] and (row["resource"], row["version"]) not in arrived]
-    waiting = await asyncio.to_thread(queue_length, stage.azurite.connection_string, "notifications")
-    return waiting == 0 if not missing else False
+    return all((row["resource"], row["version"]) in arrived for row in truths if row["acknowledged"])
 
 
 def queue_length(connection_string: str, name: str) -> int:
-    """Count the messages of a queue, hidden ones too."""
+    """Count the messages of a queue, hidden ones too: while there is none, nothing more will come."""
     with QueueClient.from_connection_string(connection_string, name) as queue:
-        return int(queue.get_queue_properties().approximate_message_count or 0)
+        try:
+            return int(queue.get_queue_properties().approximate_message_count or 0)
+        except ResourceNotFoundError:
+            return 0
 
 
 def read_dead_letters(connection_string: str) -> list[dict[str, Any]]:
     """Read queue ``notifications-poison`` and leave it as it is, but for five seconds of hiding."""
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - where it is used
-
     with QueueClient.from_connection_string(connection_string, "notifications-poison") as queue:
         try:
             messages = queue.receive_messages(messages_per_page=32, visibility_timeout=5)

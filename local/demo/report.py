@@ -52,7 +52,13 @@ class ProgressLine:
 def show_report(console: Console, reckoning: Reckoning, *, folder: Path, seconds: float) -> None:
     """Print the page."""
     parts: list[Any] = [_figures(reckoning), _feed(reckoning)]
-    for title, problems in (("Lost", reckoning.lost), ("Twice", reckoning.twice), ("Not ours", reckoning.strangers)):
+    broken = {
+        "Lost": reckoning.lost,
+        "Twice": reckoning.twice,
+        "Not ours": reckoning.strangers,
+        "Against Graph's rules": reckoning.objections,
+    }
+    for title, problems in broken.items():
         if problems:
             more = f"\n… and {len(problems) - _SAMPLES} more" if len(problems) > _SAMPLES else ""
             parts.append(Panel("\n".join(problems[:_SAMPLES]) + more, title=title, border_style="red"))
@@ -95,10 +101,9 @@ def _figures(reckoning: Reckoning) -> Table:
     table.add_row(
         "end to end", f"{reckoning.latency_p50_ms} ms", f"p50, from change to sink; p99 {reckoning.latency_p99_ms} ms"
     )
-    if reckoning.killed:
-        table.add_row(
-            "worker killed", "once", f"in the middle; {reckoning.resent_after_kill} events sent again under the same id"
-        )
+    if reckoning.kills:
+        again = f"in the middle; {reckoning.resent_after_kill} events sent again under the same id"
+        table.add_row("worker killed", "once" if reckoning.kills == 1 else f"{reckoning.kills} times", again)
     table.add_row("dead letters", str(reckoning.dead), "of real changes")
     table.add_row("lost", str(len(reckoning.lost)), "acknowledged, and neither handled nor a dead letter")
     return table

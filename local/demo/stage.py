@@ -78,9 +78,21 @@ async def set_up(
     app: Path = ROOT,
     host_kind: str = "local",
     access_log: Path | None = None,
+    graph_options: Sequence[str] = ("--time-scale", "5"),
+    handlers: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Start everything and subscribe; on leaving, stop everything. Raises StageError with what to do."""
+    """Start everything and subscribe; on leaving, stop everything. Raises StageError with what to do.
+
+    Args:
+        folder: where logs and keys go.
+        app: the app to run.
+        host_kind: ``local``, or ``func`` for Azure Functions Core Tools.
+        access_log: where Azurite writes a line a request.
+        graph_options: of the simulator's command line.
+        handlers: what the subscriptions name besides ``feed`` and ``forward``.
+        extra: settings of the app that replace the stage's own.
+    """
     async with AsyncExitStack() as stack:
         azurite = Azurite(access_log=access_log)
         stack.callback(azurite.stop)
@@ -88,14 +100,18 @@ async def set_up(
         await sink.start()
         stack.push_async_callback(sink.stop)
         starting = asyncio.to_thread(_start_azurite, azurite)
-        simulator, _ = await asyncio.gather(_start_simulator(folder, stack), starting)
+        simulator, _ = await asyncio.gather(_start_simulator(folder, stack, graph_options), starting)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         async with http.get(f"{simulator['http']}/_sim/world") as answer:
             world = await answer.json()
         [port] = free_ports(1)
         environ = _clean_environment() | app_settings(
-            folder, azurite=azurite, sink=sink, simulator=simulator, world=world, port=port
+            folder, azurite=azurite, simulator=simulator, tenant_id=world["tenant"], port=port
         )
+        environ |= {
+            "FORWARD_SIGNING_KEY": sink.secret,
+            "SUBSCRIPTIONS_FILE": str(declare(folder, world, [*handlers, "feed", {"forward": {"to": sink.url}}])),
+        }
         host = await start(
             "the host",
             host_command(host_kind, port=port, app=app),
@@ -131,11 +147,9 @@ def host_command(kind: str, *, port: int, app: Path) -> Sequence[str]:
 
 
 def app_settings(
-    folder: Path, *, azurite: Azurite, sink: Sink, simulator: Mapping[str, str], world: Mapping[str, Any], port: int
+    folder: Path, *, azurite: Azurite, simulator: Mapping[str, str], tenant_id: str, port: int
 ) -> dict[str, str]:
-    """Write the app's settings, and the subscriptions file they point at."""
-    subscriptions = folder / "subscriptions.json"
-    subscriptions.write_text(json.dumps(declared_subscriptions(world, sink.url), indent=2))
+    """Give the app's settings; the encryption key that they point at is made."""
     keys = folder / "keys"
     ensure_encryption_key(keys, now=datetime.now(UTC))  # noqa: TID251 - the workshop's present is the machine's
     return {
@@ -150,15 +164,13 @@ def app_settings(
         "RETRY_FIRST_DELAY_SECONDS": "1",
         "GRAPH_ENDPOINT": simulator["http"],
         "GRAPH_AUTHORITY": simulator["https"],
-        "GRAPH_TENANT_ID": world["tenant"],
+        "GRAPH_TENANT_ID": tenant_id,
         "GRAPH_CLIENT_ID": CLIENT_ID,
         "GRAPH_CREDENTIAL": "client-secret",
         "GRAPH_CLIENT_SECRET": "the simulator takes any",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}/api",
         "CLIENT_STATE_KEY": make_client_state_key(),
-        "FORWARD_SIGNING_KEY": sink.secret,
         "ENCRYPTION_KEYS": f"directory:{keys}",
-        "SUBSCRIPTIONS_FILE": str(subscriptions),
         "RENEWAL_SCHEDULE": "0 */5 * * * *",
         "SWEEP_SCHEDULE": "0 0 * * * *",
         "SSL_CERT_FILE": simulator["ca"],
@@ -166,16 +178,17 @@ def app_settings(
     }
 
 
-def declared_subscriptions(world: Mapping[str, Any], sink_url: str) -> dict[str, Any]:
-    """Declare what the demo hears: every channel rich, the first mailbox rich, the others basic."""
-    handlers = ["feed", {"forward": {"to": sink_url}}]
+def declare(folder: Path, world: Mapping[str, Any], handlers: Sequence[Any]) -> Path:
+    """Write the subscriptions file: every channel rich, the mailboxes basic."""
     rich = {"changeType": "created,updated,deleted", "includeResourceData": True, "handlers": handlers}
     basic = rich | {"includeResourceData": False}
     subscriptions: list[dict[str, Any]] = [{"name": "channels", "resource": "/teams/getAllMessages", **rich}]
     for number, mailbox in enumerate(world["mailboxes"], start=1):
         resource = f"/users/{mailbox['user']}/messages"
         subscriptions.append({"name": f"mailbox-{number}", "resource": resource, **basic})
-    return {"subscriptions": subscriptions}
+    path = folder / "subscriptions.json"
+    path.write_text(json.dumps({"subscriptions": subscriptions}, indent=2), encoding="utf-8")
+    return path
 
 
 def _start_azurite(azurite: Azurite) -> None:
@@ -185,10 +198,10 @@ def _start_azurite(azurite: Azurite) -> None:
         raise StageError(str(problem)) from problem
 
 
-async def _start_simulator(folder: Path, stack: AsyncExitStack) -> dict[str, str]:
+async def _start_simulator(folder: Path, stack: AsyncExitStack, options: Sequence[str]) -> dict[str, str]:
     running = await start(
         "the Graph simulator",
-        [sys.executable, "-m", "local", "graph", "--state-dir", str(folder / "graph"), "--time-scale", "5"],
+        [sys.executable, "-m", "local", "graph", "--state-dir", str(folder / "graph"), *options],
         folder=ROOT,
         environ=_clean_environment(),
         log=folder / "graph.log",

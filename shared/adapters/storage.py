@@ -191,15 +191,19 @@ class Storage:
 
         verify: bool | str | ssl.SSLContext = self.ca_bundle or True
         return {
-            "transport": AioHttpTransport(use_env_settings=False, connection_verify=verify),
+            # a transport of our own takes its time limits here: those given to the client never reach it
+            "transport": AioHttpTransport(
+                use_env_settings=False,
+                connection_verify=verify,
+                connection_timeout=self.patience.connect,
+                read_timeout=self.patience.read,
+            ),
             "retry_total": self.patience.retries,
             "retry_backoff_factor": self.patience.backoff,
             # queues and blobs have words of their own: without these the first retry comes after 15 seconds
             "initial_backoff": self.patience.backoff,
-            "increment_base": 2,
+            "increment_base": 0,
             "random_jitter_range": self.patience.backoff / 2,
-            "connection_timeout": self.patience.connect,
-            "read_timeout": self.patience.read,
         }
 
     def _credential(self) -> Any:

@@ -57,5 +57,5 @@ def read_client_state(text: object, keys: Sequence[bytes], *, tenant_id: str, de
 
 
 def _mac(key: bytes, tenant_id: str, delivery: Delivery, name: str, generation: str) -> str:
-    stated = f"{_VERSION}\n{tenant_id.lower()}\n{delivery}\n{name}\n{generation}".encode()
+    stated = f"{_VERSION}\n{tenant_id.lower()}\n{delivery}\n{name}\n{generation}".encode("utf-8", "surrogatepass")
     return base64.urlsafe_b64encode(hmac.digest(key, stated, hashlib.sha256)).rstrip(b"=").decode()

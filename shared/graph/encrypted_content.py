@@ -88,7 +88,7 @@ def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
     Raises DecryptionError, the same for every reason.
     """
     if content.certificate_thumbprint and not hmac.compare_digest(
-        content.certificate_thumbprint.upper().encode(), key.thumbprint.encode()
+        content.certificate_thumbprint.upper().encode("utf-8", "surrogatepass"), key.thumbprint.encode()
     ):
         raise DecryptionError
     try:

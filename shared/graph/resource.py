@@ -15,6 +15,9 @@ _LONGEST = 4096
 _SEGMENT = re.compile(r"(?P<name>[^/('?#]+)(?:\('(?P<key>(?:[^']|'')*)'\))?(?:/|$)")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_CLIMBING = {".", ".."}
+_STRANGE = re.compile(r"[\x00-\x1f\\?#\ud800-\udfff]")
+
 # Graph's collection names, spelled as its pages spell them; notifications are not consistent about their case.
 _COLLECTIONS = {
     name.lower(): name
@@ -60,7 +63,7 @@ class Resource:
     segments: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "/".join(quote(segment, safe="@:=_-.~!$&'()*+,;") for segment in self.segments)
+        return "/".join(quote(segment, safe="@:=_-.~!$&*+,;") for segment in self.segments)
 
     @property
     def path(self) -> str:
@@ -91,6 +94,8 @@ def read_resource(text: str) -> Resource:
         if match["key"] is not None:
             segments.append(_segment(match["key"].replace("''", "'")))
         position = match.end()
+    if ":" in segments[0]:
+        raise GraphProtocolError("the resource begins as a URL does")
     return Resource(tuple(segments))
 
 
@@ -121,6 +126,7 @@ def is_guid(text: str) -> bool:
 
 def _segment(text: str) -> str:
     plain = unquote(text)
-    if plain in {"", ".", ".."} or any(ord(character) < 0x20 or character in "\\?#" for character in plain):  # noqa: PLR2004
+    # an id may hold a slash, percent-encoded; but nothing that a server, decoding it, would climb by
+    if not plain or _STRANGE.search(plain) or not _CLIMBING.isdisjoint(plain.split("/")):
         raise GraphProtocolError("the resource has a segment that no path of Graph's has")
     return plain.lower() if is_guid(plain) else _COLLECTIONS.get(plain.lower(), plain)

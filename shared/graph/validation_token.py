@@ -6,6 +6,7 @@ https://learn.microsoft.com/graph/change-notifications-with-resource-data#valida
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _CLOCK_SKEW_SECONDS = 60
 _REMEMBER_SECONDS = 3600
 _REMEMBER_TOKENS = 1024
 _LONGEST_TOKEN = 16_384
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _PUBLISHER_CLAIM = {"1.0": "appid", "2.0": "azp"}
 # lifetime is judged by ourselves, at the time the body was received; PyJWT would take the wall clock
 _OPTIONS: dict[str, Any] = {
@@ -131,7 +133,7 @@ class TokenJudge:
 
     def _read_claims(self, claims: Mapping[str, Any], keys: TrustedKeys) -> GenuineToken:
         version, tenant_id = claims.get("ver"), claims.get("tid")
-        if version not in _PUBLISHER_CLAIM or not isinstance(tenant_id, str):
+        if not isinstance(version, str) or version not in _PUBLISHER_CLAIM or not isinstance(tenant_id, str):
             raise GraphProtocolError("a validation token is neither of version 1.0 nor 2.0, or names no tenant")
         publisher = claims.get(_PUBLISHER_CLAIM[version])
         if not isinstance(publisher, str) or publisher.lower() != self._publisher:
@@ -148,8 +150,10 @@ class TokenJudge:
 
 def claimed_tenant(token: str) -> str:
     """Read the tenant that a token claims, unverified, to keep only what may concern an item; empty if unreadable."""
+    if len(token) > _LONGEST_TOKEN or not _COMPACT.fullmatch(token):
+        return ""
     try:
-        claims = jwt.decode(token[:_LONGEST_TOKEN], options={"verify_signature": False})
+        claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         return ""
     tenant_id = claims.get("tid")

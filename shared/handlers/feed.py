@@ -18,7 +18,8 @@ async def feed(change: Change, services: Services) -> None:
     content = change.content or {}
     # a deletion that says no more than that happened by the time we heard of it
     changed = read_changed(content) or (change.received if deleted else None)
-    version = read_version({}, content) or change.version
+    # what was gone when we looked has a version that nobody told us; two of them would count as two deletions
+    version = read_version({}, content) or (change.version if change.deleted or not change.gone else "")
     entry = entry_of(
         change.resource,
         change_type="deleted" if deleted else change.change_type,

@@ -45,8 +45,7 @@ def storage(open_storage: StorageMaker) -> Storage:
 @pytest.fixture
 def request_log(azurite: Azurite) -> RequestLog:
     """What Azurite is asked from now on."""
-    assert azurite.access_log is not None
-    return RequestLog(azurite.access_log)
+    return RequestLog(azurite)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ async def test_what_is_deleted_keeps_no_content_anywhere(store: FeedStore, feed:
     await store.apply(feed, message("m1", text="x" * 70_000))
     gone = message("m1", minute=1, change_type="deleted")
     assert await store.apply(feed, gone)
-    assert not await store.apply(feed, message("m1", minute=2, change_type="deleted"))
+    assert not await store.apply(feed, gone)
     rows = await store.page(feed.feed, after=0, before=None, top=10)
     assert [row.entry for row in rows] == [gone, gone]
 
@@ -188,16 +188,14 @@ async def test_who_resumes_from_a_position_misses_nothing_while_others_write(
     *writers, reader = processes
     writing = [asyncio.create_task(writers[number % 2].apply(feed, message(f"m{number}"))) for number in range(60)]
     seen: list[tuple[int, str]] = []
-    while len(seen) < 60:
-        seen += await everything(reader, feed, after=seen[-1][0] if seen else 0, top=7)
-        assert (
-            len(seen) == 60
-            or not all(task.done() for task in writing)
-            or await everything(reader, feed, after=seen[-1][0] if seen else 0, top=1)
-        )
+    while not (all(task.done() for task in writing) and len(seen) >= 60):
+        written = sum(task.done() for task in writing)
+        page = await everything(reader, feed, after=seen[-1][0] if seen else 0, top=7)
+        assert page or len(seen) >= written, "a change that was taken up cannot be seen"
+        seen += page
+        await asyncio.sleep(0)  # the memory twin never waits for anything
     assert [position for position, _ in seen] == list(range(1, 61))
     assert len({item for _, item in seen}) == 60
-    await asyncio.gather(*writing)
 
 
 @pytest.mark.azurite
@@ -274,11 +272,8 @@ async def test_new_messages_of_one_feed_share_requests(
 async def test_a_table_that_somebody_deleted_is_made_again(storage: Storage, feed: FeedSummary) -> None:
     store = FeedTable(storage, present)
     await store.apply(feed, message("m1"))
-    await storage.drop_table("feed")
-    storage._made.clear()
+    await storage._table_service().delete_table("feed")
     with pytest.raises(StorageError):
-        for _ in range(3):
-            await store.apply(feed, message("m2"))
-            await storage._table_service().delete_table("feed")
+        await store.apply(feed, message("m2"))
     assert await store.apply(feed, message("m3"))
     assert feed in await store.feeds()

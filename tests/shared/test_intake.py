@@ -285,7 +285,6 @@ SPOILED_CLAIMS: list[dict[str, Any]] = [
     {"iss": builders.ISSUERS["2.0"].replace("{tenantid}", OTHER_TENANT)},
     {"iss": "https://sts.windows.net/"},
     {"iss": "https://evil.example/"},
-    {"iss": ["https://evil.example/"]},
     {"exp": None},
     {"exp": NOW.timestamp() - 3600},
     {"exp": "soon"},
