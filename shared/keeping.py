@@ -73,6 +73,22 @@ class Keeping:
             letter = write_unreadable(name, encoding="payload", error=error, attempts=attempts, now=self.now())
         await self.dead_letters.put(letter)
 
+    async def put_back_failed(self, envelope: Envelope) -> str:
+        """Put a single item back whose delivery came to nothing, or bury it after its last attempt; what it was."""
+        [item] = envelope.items
+        if self.schedule.is_last(item.attempt):
+            dead = Dead(
+                reason="attempts exhausted",
+                error="its last delivery killed the worker, ran out of time, or met a storage failure",
+                owed=item.owed,
+            )
+            await self.bury(item, dead, envelope)
+            return "dead"
+        again = replace(item, attempt=item.attempt + 1)
+        delay = self.schedule.spread(chance=self.chance())
+        await self.queue.put(write_envelope(replace(envelope, items=(again,))), delay=delay)
+        return "retried"
+
     async def split(self, envelope: Envelope) -> None:
         """Give every item a message of its own, so that one that kills the worker kills alone."""
         await asyncio.gather(

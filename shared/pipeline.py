@@ -22,7 +22,7 @@ from shared.telemetry import log_line
 from shared.work import Dead, Dropped, Retry, Work, under_way
 
 _LOGGER = logging.getLogger(__name__)
-_SPLIT_FROM_DELIVERY = 2
+_APART_FROM_DELIVERY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +43,28 @@ class Pipeline:
             await self.keeping.bury_unreadable(message, str(problem), attempts=dequeue_count)
             log_line(_LOGGER, logging.ERROR, "envelope unreadable", {"error": problem, "deliveries": dequeue_count})
             return
-        if dequeue_count >= _SPLIT_FROM_DELIVERY and len(envelope.items) > 1:
-            await self.keeping.split(envelope)
-            log_line(
-                _LOGGER, logging.WARNING, "envelope split", {"items": len(envelope.items), "deliveries": dequeue_count}
-            )
+        if dequeue_count >= _APART_FROM_DELIVERY:
+            await self._take_apart(envelope, dequeue_count)
             return
         works = [Work(item=item) for item in envelope.items]
         await self.opener.open(works, envelope)
         await self.handling.handle(under_way(works))
         await asyncio.gather(*(self.keeping.keep(work, envelope) for work in works))
         self._report(works, envelope, started)
+
+    async def _take_apart(self, envelope: Envelope, dequeue_count: int) -> None:
+        """Handle nothing of a message whose last delivery killed the worker, or could not be written down.
+
+        Its items part; one that was alone already goes back with a failed attempt. So what kills the worker is counted,
+        in the end dies, and does not meet the same neighbours again.
+        """
+        if len(envelope.items) == 1:
+            ending = await self.keeping.put_back_failed(envelope)
+        else:
+            await self.keeping.split(envelope)
+            ending = "split"
+        fields = {"items": len(envelope.items), "deliveries": dequeue_count, "ending": ending}
+        log_line(_LOGGER, logging.WARNING, "envelope delivered again", fields)
 
     def _report(self, works: Sequence[Work], envelope: Envelope, started: datetime) -> None:
         counts: Counter[str] = Counter()

@@ -19,6 +19,7 @@ from shared.graph.validation_token import PUBLISHER_APP_ID
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NCRONTAB = re.compile(r"\S+(?: \S+){5}")
 _SHORTEST_KEY_BYTES = 32
+_MOST_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +286,10 @@ def _seconds(text: str) -> timedelta:
 
 
 def _days(text: str) -> timedelta:
-    return timedelta(days=_whole(text))
+    days = _whole(text)
+    if days > _MOST_DAYS:
+        raise ValueError(f"is more than {_MOST_DAYS} days")
+    return timedelta(days=days)
 
 
 NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {

@@ -1,6 +1,7 @@
 """What scenarios do on a stage over and over: say something in a channel, wait for what becomes of it, look at queues."""
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,12 +11,17 @@ from typing import Any, TypeVar
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
-from local.demo.play import read_dead_letters
 from local.demo.reckoning import Reckoning
 from local.demo.stage import Stage
 
+from shared.graph.client_state import mint_client_state
+
 T = TypeVar("T")
 DEADLINE = 30.0
+
+CLIENT_STATE_KEY = b"a key that only this test may use"
+KNOWN_CLIENT_STATE_KEY = {"CLIENT_STATE_KEY": base64.b64encode(CLIENT_STATE_KEY).decode()}
+"""A setting for stages on which a test writes notifications of its own."""
 
 
 async def until(look: Callable[[], Awaitable[T]], what: str, *, within: float = DEADLINE) -> T:
@@ -50,7 +56,8 @@ async def arrival(stage: Stage, resource: str, *, within: float = DEADLINE) -> d
 
 
 async def dead_letters(stage: Stage) -> list[dict[str, Any]]:
-    return await asyncio.to_thread(read_dead_letters, stage.azurite.connection_string)
+    """Look at the dead letters without taking them: a sweep could not see them otherwise."""
+    return await asyncio.to_thread(peek, stage, "notifications-poison")
 
 
 async def run_by_hand(stage: Stage, function: str) -> None:
@@ -63,6 +70,39 @@ async def deliver(stage: Stage, body: Any, route: str = "notifications") -> dict
     asked = {"url": f"{stage.host_url}/api/{route}", "body": body}
     answered: dict[str, Any] = await stage.graph("POST", "/_sim/deliver", asked)
     return answered
+
+
+async def subscription(stage: Stage, name: str) -> dict[str, Any]:
+    """How the app says that one of its subscriptions is."""
+    rows: list[dict[str, Any]] = (await stage.app("/api/status"))["subscriptions"]
+    return next(row for row in rows if row["name"] == name)
+
+
+def mail_notification(
+    stage: Stage, row: Mapping[str, Any], message: str, *, version: str = 'W/"1"', generation: int | None = None
+) -> dict[str, Any]:
+    """A basic notification for a mail subscription, as Graph would write it."""
+    resource = f"Users/{row['resource'].split('/')[1]}/Messages/{message}"
+    return {
+        "subscriptionId": row["subscriptionId"],
+        "subscriptionExpirationDateTime": row["expires"],
+        "clientState": mint_client_state(
+            CLIENT_STATE_KEY,
+            tenant_id=stage.world["tenant"],
+            delivery="webhook",
+            name=row["name"],
+            generation=row["generation"] if generation is None else generation,
+        ),
+        "changeType": "created",
+        "resource": resource,
+        "resourceData": {
+            "@odata.type": "#Microsoft.Graph.Message",
+            "@odata.id": resource,
+            "@odata.etag": version,
+            "id": message,
+        },
+        "tenantId": stage.world["tenant"],
+    }
 
 
 def peek(stage: Stage, name: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,15 @@ from shared.adapters.memory import Outage
 from shared.envelope import LARGEST_ENVELOPE, Envelope, Item, write_envelope
 from shared.errors import GiveUp, GraphApiError, RetryLater, StorageError
 from tests import builders
-from tests.builders import AUTHORITY, NOW, Authority, lifecycle_notification, message_content, notification, rich_notification
+from tests.builders import (
+    AUTHORITY,
+    NOW,
+    Authority,
+    lifecycle_notification,
+    message_content,
+    notification,
+    rich_notification,
+)
 from tests.stand import CLAIM_LIFETIME, Handler, Stand
 
 MakeStand = Callable[..., Stand]
@@ -248,7 +257,11 @@ async def test_attempts_end_among_the_dead_letters(stand: MakeStand) -> None:
 
 
 async def test_giving_up_makes_a_dead_letter_and_spares_the_siblings(stand: MakeStand) -> None:
-    feed, dlp, forward = Handler("feed"), Handler("dlp", [GiveUp("hopeless")]), Handler("forward", [RetryLater("later")])
+    feed, dlp, forward = (
+        Handler("feed"),
+        Handler("dlp", [GiveUp("hopeless")]),
+        Handler("forward", [RetryLater("later")]),
+    )
     app = stand(feed, dlp, forward)
     await app.receive(notification("7"), notification("8"))
     await app.run()
@@ -332,11 +345,36 @@ async def test_on_its_second_delivery_a_message_is_split(stand: MakeStand) -> No
     assert all(delay == timedelta(0) for delay, _ in app.waiting())
 
 
-async def test_a_single_item_is_handled_on_any_delivery(stand: MakeStand) -> None:
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 5), (1.0, 25)])
+async def test_a_single_item_that_is_delivered_again_goes_back_with_a_failed_attempt(
+    stand: MakeStand, chance: float, seconds: int
+) -> None:
+    """It may have killed the worker: it is counted, and comes back at another time than its neighbours."""
     feed = Handler("feed")
-    await stand(feed).pipeline.process(envelope(item(1)), dequeue_count=9)
+    app = stand(feed, chance=chance)
+    await app.pipeline.process(envelope(item(1, attempt=3, owed=("feed",))), dequeue_count=2)
 
-    assert len(feed.changes) == 1
+    assert feed.changes == []
+    assert app.waiting() == [(timedelta(seconds=seconds), item(1, attempt=4, owed=("feed",)))]
+
+
+async def test_what_kills_the_worker_on_every_attempt_is_a_dead_letter_in_the_end(stand: MakeStand) -> None:
+    async def die(_change: object) -> None:
+        raise asyncio.CancelledError
+
+    killer = Handler("killer", [die] * 20)
+    app = stand(killer)
+    await app.queue.put(envelope(item(1)).decode())
+    while app.queue.messages:
+        app.now = max(app.now, min(message.visible for message in app.queue.messages.values()))
+        with suppress(asyncio.CancelledError):
+            await app.process_one()
+        app.now += timedelta(seconds=30)
+    [letter] = letters(app)
+
+    assert 20 - len(killer.troubles) == 12
+    assert (letter["reason"], letter["attempts"]) == ("attempts exhausted", 12)
+    assert letter["error"].startswith("its last delivery killed the worker")
 
 
 # -- what cannot be opened ---------------------------------------------------------------------------------------------
@@ -638,12 +676,16 @@ class Unsteady(Outage):
 
 
 TROUBLES = st.lists(
-    st.sampled_from([None, ValueError("x"), RetryLater(), RetryLater(after=timedelta(hours=1)), GiveUp("no")]), max_size=8
+    st.sampled_from([None, ValueError("x"), RetryLater(), RetryLater(after=timedelta(hours=1)), GiveUp("no")]),
+    max_size=8,
 )
 
 
 @given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=10), st.frozensets(st.integers(1, 60), max_size=12), TROUBLES, TROUBLES
+    st.lists(st.integers(0, 5), min_size=1, max_size=10),
+    st.frozensets(st.integers(1, 60), max_size=12),
+    TROUBLES,
+    TROUBLES,
 )
 async def test_whatever_fails_nothing_is_lost_and_nothing_is_done_twice_unless_storage_failed(
     numbers: list[int], failures: frozenset[int], feeds: list[Any], dlps: list[Any]

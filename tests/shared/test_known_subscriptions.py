@@ -1,0 +1,75 @@
+"""Which clientStates are still good, and how rarely that takes a look at the table."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.adapters.memory_subscriptions import MemorySubscriptionStore
+from shared.graph.client_state import ClientState
+from shared.graph.subscription import LiveSubscription
+from shared.known_subscriptions import KnownSubscriptions
+from tests.builders import NAME, NOW, declaration, live
+
+
+class Counting(MemorySubscriptionStore):
+    """A table that counts how often it is looked at."""
+
+    looks = 0
+
+    async def read(self, name: str) -> LiveSubscription | None:
+        self.looks += 1
+        return await super().read(name)
+
+
+class Known:
+    def __init__(self, *rows: LiveSubscription) -> None:
+        self.now: datetime = NOW
+        self.store = Counting(rows={row.name: row for row in rows})
+        self.known = KnownSubscriptions(declaration(), self.store, lambda: self.now)
+
+    async def good(self, generation: int, name: str = NAME) -> bool:
+        return await self.known.find(ClientState(name=name, generation=generation)) is not None
+
+
+@pytest.mark.parametrize(("generation", "good"), [(2, True), (3, True), (1, False), (4, False)])
+async def test_the_current_and_the_previous_generation_are_good(generation: int, *, good: bool) -> None:
+    assert await Known(live(generation=3)).good(generation) is good
+
+
+async def test_a_name_without_a_row_or_a_declaration_is_not_good() -> None:
+    assert not await Known().good(0)
+    assert not await Known(live(name="other")).good(3, "other")
+
+
+async def test_an_instance_of_a_declared_name_is_good() -> None:
+    assert await Known(live(name=f"{NAME}~a1", generation=3)).good(3, f"{NAME}~a1")
+
+
+async def test_the_table_is_looked_at_twice_a_minute() -> None:
+    app = Known(live(generation=3))
+    for second in range(60):
+        app.now = NOW + timedelta(seconds=second)
+        assert await app.good(3)
+
+    assert app.store.looks == 2
+
+
+async def test_a_generation_that_looks_wrong_is_looked_up_once_a_second() -> None:
+    app = Known(live(generation=3))
+    for tenth in range(50):
+        app.now = NOW + timedelta(milliseconds=100 * tenth)
+        assert not await app.good(9)
+
+    assert app.store.looks == 5
+
+
+async def test_what_takes_a_look_is_not_recalled() -> None:
+    app = Known(live(generation=3))
+    state = ClientState(name=NAME, generation=3)
+
+    assert app.known.recall(state) is None
+    await app.known.find(state)
+    assert app.known.recall(state) is not None
+    assert app.known.recall(ClientState(name=NAME, generation=4)) is None
+    app.now += timedelta(seconds=31)
+    assert app.known.recall(state) is None

@@ -1,0 +1,59 @@
+"""What the app says about itself: names and reasons, never a value."""
+
+import json
+from typing import Any
+
+from shared.adapters.memory_subscriptions import MemorySubscriptionStore
+from shared.status import Status
+from tests.builders import NAME, NOW, SUBSCRIPTION_ID, live
+
+
+def status(**changes: Any) -> Status:
+    valid: dict[str, Any] = {
+        "parts": {"webhook": (), "processor": ()},
+        "store": MemorySubscriptionStore(rows={NAME: live(expires=NOW, problem="quota")}),
+        "now": lambda: NOW,
+    }
+    return Status(**(valid | changes))
+
+
+def test_an_app_whose_parts_run_is_well() -> None:
+    code, body = status().health()
+
+    assert (code, json.loads(body)) == (200, {"status": "ok", "parts": ["processor", "webhook"], "problems": {}})
+
+
+def test_an_app_that_lacks_a_setting_says_which() -> None:
+    code, body = status(parts={"webhook": ("CLIENT_STATE_KEY is missing",), "processor": ()}).health()
+
+    assert code == 503
+    assert json.loads(body) == {
+        "status": "degraded",
+        "parts": ["processor"],
+        "problems": {"webhook": ["CLIENT_STATE_KEY is missing"]},
+    }
+
+
+async def test_the_full_status_lists_subscriptions_and_what_is_left_out() -> None:
+    code, body = await status(parts={"webhook": ("x is missing",), "feed": ()}).full()
+    found = json.loads(body)
+
+    assert (code, found["running"], found["leftOut"]["webhook"]) == (200, ["feed"], ["x is missing"])
+    assert found["subscriptions"] == [
+        {
+            "name": NAME,
+            "resource": "teams/getAllMessages",
+            "subscriptionId": SUBSCRIPTION_ID,
+            "generation": 3,
+            "expires": "2026-11-20T12:00:00Z",
+            "problem": "quota",
+        }
+    ]
+
+
+async def test_without_storage_the_status_still_answers() -> None:
+    _, away = await status(store=MemorySubscriptionStore(away=True)).full()
+    _, none = await status(store=None).full()
+
+    assert json.loads(away)["problem"] == "storage did not answer"
+    assert "subscriptions" not in json.loads(none)
