@@ -40,7 +40,8 @@ def change_key(*, subscription: str, tenant_id: str, resource: Resource, version
 
     Whether it was *created* or *updated* is no part of it, because a delta query cannot tell.
     """
-    parts = "\n".join((subscription, tenant_id.lower(), str(resource), version, "deleted" if deleted else "present"))
+    state = "deleted" if deleted else "present"
+    parts = "\n".join((subscription, tenant_id.lower(), *resource.segments, version, state))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from shared.envelope import LIVE_PAYLOADS, Item, fits, pack, write_item, write_json
 from shared.errors import EnvelopeError, GraphProtocolError
-from shared.graph.client_state import ClientState, Delivery, read_client_state
+from shared.graph.client_state import ClientState, ClientStateReader, Delivery
 from shared.graph.notification import (
     ChangeNotification,
     LifecycleNotification,
@@ -82,12 +82,13 @@ def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, 
         collection = read_collection(body)
     except GraphProtocolError:
         return Verdict(status=400, refused={"not a collection": 1})
+    states = ClientStateReader(policy.client_state_keys, policy.delivery)
     refused: Counter[str] = Counter()
     changes: list[ChangeNotification] = []
     work: list[str] = []
     encrypted = False
     for item in collection.items:
-        state = _ours(item, policy, refused)
+        state = _ours(item, policy, states, refused)
         if state is None:
             continue
         if isinstance(item, LifecycleNotification):
@@ -100,14 +101,15 @@ def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, 
 
 
 def _ours(
-    item: ChangeNotification | LifecycleNotification | Malformed, policy: Policy, refused: Counter[str]
+    item: ChangeNotification | LifecycleNotification | Malformed,
+    policy: Policy,
+    states: ClientStateReader,
+    refused: Counter[str],
 ) -> ClientState | None:
     if isinstance(item, Malformed):
         refused["malformed"] += 1
         return None
-    state = read_client_state(
-        item.client_state, policy.client_state_keys, tenant_id=item.tenant_id, delivery=policy.delivery
-    )
+    state = states.read(item.client_state, item.tenant_id)
     if state is None:
         refused["clientState"] += 1
         return None
@@ -168,7 +170,7 @@ def _keep(
         else:
             waiting = None
         try:
-            notification = write_json(change.raw)
+            notification = change.written or write_json(change.raw)
         except EnvelopeError:
             refused["malformed"] += 1
             continue

@@ -1,7 +1,8 @@
 """Which clientStates are still good: names that are declared, in their current and previous generation.
 
-Rows are remembered for half a minute, so that processing pays nothing for this; a generation that looks new or wrong is
-looked up again, at most once a second a name.
+Rows are remembered for half a minute, so that processing pays nothing for this. A generation newer than we know is looked
+up at once: only we can have minted it, and its row was written before Graph heard of it. An older one is looked up again
+at most once a second a name.
 """
 
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from shared.ports import Clock, SubscriptionStore
 
 _REMEMBER = timedelta(seconds=30)
 _LOOK_AGAIN = timedelta(seconds=1)
+_NOT_AT_ALL = timedelta(seconds=-1)
 
 
 class KnownSubscriptions:
@@ -36,14 +38,17 @@ class KnownSubscriptions:
         if declared is None:
             return None
         known = self._generations.get(state.name)
-        fresh = known is not None and self._now() - known[1] <= (
-            _REMEMBER if _is_accepted(state, known[0]) else _LOOK_AGAIN
-        )
-        if known is None or not fresh:
+        if known is None or self._now() - known[1] > _good_for(state, known[0]):
             row = await self._store.read(state.name)
             known = (row.generation if row else -1, self._now())
             self._generations[state.name] = known
         return declared if _is_accepted(state, known[0]) else None
+
+
+def _good_for(state: ClientState, current: int) -> timedelta:
+    if _is_accepted(state, current):
+        return _REMEMBER
+    return _LOOK_AGAIN if state.generation < current else _NOT_AT_ALL
 
 
 def _is_accepted(state: ClientState, current: int) -> bool:

@@ -13,6 +13,7 @@ from shared.change import Change
 from shared.declaration import DeclaredSubscription
 from shared.envelope import Envelope, Item, read_payload
 from shared.errors import EnvelopeError, GraphApiError, UnknownEncryptionKey
+from shared.graph.client_state import ClientStateReader
 from shared.graph.encrypted_content import EncryptionKey
 from shared.intake import Policy
 from shared.known_subscriptions import KnownSubscriptions
@@ -34,7 +35,7 @@ from shared.routing import Registration, still_owed
 from shared.token_check import CheckLater, TokenCheck
 from shared.work import Dead, Dropped, Ending, Retry, Work, under_way
 
-_DECRYPT_TOGETHER = 16
+_DECRYPT_TOGETHER = 32
 _NOT_FOUND = 404
 
 
@@ -53,21 +54,22 @@ class Opener:
 
     async def open(self, works: Sequence[Work], envelope: Envelope) -> None:
         """Bring each item to a change with its routes, or to an ending. Raises StorageError only."""
-        slow = [work for work in works if not self._recognise_at_once(work)]
+        states = ClientStateReader(self.policy.client_state_keys, self.policy.delivery)
+        slow = [work for work in works if not self._recognise_at_once(work, states)]
         if slow:
-            await asyncio.gather(*(_step(work, self._recognise(work, envelope)) for work in slow))
+            await asyncio.gather(*(_step(work, self._recognise(work, envelope, states)) for work in slow))
         await self._find_private_keys([work for work in under_way(works) if work.encrypted is not None])
         await self._decrypt([work for work in under_way(works) if work.private_key is not None])
         lacking = [work for work in under_way(works) if not self._make_change(work, envelope)]
         if lacking:
             await asyncio.gather(*(_step(work, self._identify_by_content(work)) for work in lacking))
 
-    def _recognise_at_once(self, work: Work) -> bool:
+    def _recognise_at_once(self, work: Work, states: ClientStateReader) -> bool:
         """Recognise an item without waiting for anything: the usual case. False if that takes a look somewhere."""
         if work.item.notification is None or not work.item.checked:
             return False
         try:
-            recognised = recognise(work.item.notification, self.policy)
+            recognised = recognise(work.item.notification, self.policy, states)
             subscription = self.known.recall(recognised.state)
             if subscription is None:
                 return False
@@ -76,11 +78,11 @@ class Opener:
             work.endings.append(_ending(refusal, work))
         return True
 
-    async def _recognise(self, work: Work, envelope: Envelope) -> None:
+    async def _recognise(self, work: Work, envelope: Envelope, states: ClientStateReader) -> None:
         raw = work.item.notification
         if raw is None:
             raw = await self._fetch_payload(work.item)
-        recognised = recognise(raw, self.policy)
+        recognised = recognise(raw, self.policy, states)
         if not work.item.checked and recognised.notification.encrypted:
             await self.tokens.check(
                 work.item.validation_tokens, tenant_id=recognised.notification.tenant_id, received=envelope.received
@@ -169,7 +171,7 @@ def decrypt_all(works: Sequence[Work]) -> None:
     for work in works:
         try:
             if work.opened is not None:
-                work.opened = replace(work.opened, content=open_content(work.encrypted, work.private_key))
+                work.opened.content = open_content(work.encrypted, work.private_key)
         except Unopenable as refusal:
             work.endings.append(_ending(refusal, work))
 
@@ -180,7 +182,6 @@ def _look_inside(work: Work, recognised: Recognised, subscription: DeclaredSubsc
         subscription=subscription,
         name=recognised.state.name,
         resource=find_resource(recognised, subscription),
-        content=None,
     )
     work.encrypted = encrypted_content(recognised)
 

@@ -12,7 +12,7 @@ from shared.change_key import change_key, is_deletion, read_version
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphProtocolError
 from shared.graph.catalogue import concerns
-from shared.graph.client_state import ClientState, read_client_state
+from shared.graph.client_state import ClientState, ClientStateReader
 from shared.graph.encrypted_content import EncryptedContent, EncryptionKey, decrypt, read_encrypted_content
 from shared.graph.notification import ChangeNotification, read_notification
 from shared.graph.resource import Resource, read_resource
@@ -36,15 +36,15 @@ class Recognised:
     state: ClientState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Opened:
-    """A notification that passed every check, with its content where it had any."""
+    """A notification that passed every check; ``content`` is filled in when it has been decrypted."""
 
     notification: ChangeNotification
     subscription: DeclaredSubscription
     name: str
     resource: Resource
-    content: Mapping[str, Any] | None = field(repr=False)
+    content: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def deleted(self) -> bool:
@@ -52,7 +52,7 @@ class Opened:
         return is_deletion(self.notification.change_type, self.content)
 
 
-def recognise(raw: Mapping[str, Any], policy: Policy) -> Recognised:
+def recognise(raw: Mapping[str, Any], policy: Policy, states: ClientStateReader) -> Recognised:
     """Check clientState and tenant again: a message on our queue proves less than a MAC.
 
     Raises Refused.
@@ -60,9 +60,7 @@ def recognise(raw: Mapping[str, Any], policy: Policy) -> Recognised:
     notification = read_notification(raw)
     if not isinstance(notification, ChangeNotification):
         raise Refused("not a change notification")
-    state = read_client_state(
-        notification.client_state, policy.client_state_keys, tenant_id=notification.tenant_id, delivery=policy.delivery
-    )
+    state = states.read(notification.client_state, notification.tenant_id)
     if state is None or notification.tenant_id not in policy.allowed_tenant_ids:
         raise Refused("clientState or tenant")
     return Recognised(notification=notification, state=state)

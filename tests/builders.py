@@ -169,9 +169,7 @@ def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
 
 def pem_of(key: Any) -> bytes:
     return bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
 
 

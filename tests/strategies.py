@@ -52,7 +52,7 @@ SPOILED_ITEMS: st.SearchStrategy[Any] = st.builds(
 )
 """A good notification with one property that is something else."""
 
-SEGMENTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\?#"), min_size=1, max_size=20).filter(
-    lambda text: text not in {".", ".."}
-)
+SEGMENTS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\?#"), min_size=1, max_size=20
+).filter(lambda text: text not in {".", ".."})
 """Ids as they may stand in a path."""

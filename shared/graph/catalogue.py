@@ -320,6 +320,9 @@ def longest_lifetime(resource: str, *, include_resource_data: bool) -> timedelta
     return (entry.kind.longest_rich if include_resource_data else None) or entry.kind.longest
 
 
+_ANY_ITEM = "{item}"
+
+
 def concerns(declared_resource: str, item: Resource) -> bool:
     """Tell whether a notification's resource belongs to what a subscription declares.
 
@@ -327,13 +330,23 @@ def concerns(declared_resource: str, item: Resource) -> bool:
     Ids that are declared must be the item's. A user who is declared by name is taken on trust, because notifications name
     users by their object id.
     """
-    declared, entry, ids = _look_up(declared_resource)
+    declared, _, _ = _look_up(declared_resource)
     if declared is None:
         return False
     if item.segments[: len(declared.segments)] == declared.segments:
         return True
+    if len(item.segments) <= len(declared.segments):
+        return _has_template(declared_resource, item.segments)
+    # the declaration ends before the id of the item itself, which is the one part that is new every time
+    return _has_template(declared_resource, (*item.segments[:-1], _ANY_ITEM))
+
+
+@lru_cache(maxsize=4096)
+def _has_template(declared_resource: str, segments: tuple[str, ...]) -> bool:
+    _, entry, ids = _look_up(declared_resource)
     templates = entry.items if entry else ()
-    return any(_agree(ids, named) for template in templates if (named := template.match(item)) is not None)
+    matches = (template.match(Resource(segments)) for template in templates)
+    return any(_agree(ids, named) for named in matches if named is not None)
 
 
 @lru_cache(maxsize=4096)  # asked for every item, and it walks the whole table

@@ -56,6 +56,22 @@ def read_client_state(text: object, keys: Sequence[bytes], *, tenant_id: str, de
     return ClientState(name=name, generation=int(generation)) if genuine else None
 
 
+class ClientStateReader:
+    """Reads the clientStates of one body or envelope, each once: sixty items of one subscription carry the same."""
+
+    def __init__(self, keys: Sequence[bytes], delivery: Delivery) -> None:
+        self._keys = keys
+        self._delivery = delivery
+        self._known: dict[tuple[str, str], ClientState | None] = {}
+
+    def read(self, text: str, tenant_id: str) -> ClientState | None:
+        """Verify a clientState; None if it is not ours."""
+        asked = (text, tenant_id)
+        if asked not in self._known:
+            self._known[asked] = read_client_state(text, self._keys, tenant_id=tenant_id, delivery=self._delivery)
+        return self._known[asked]
+
+
 def _mac(key: bytes, tenant_id: str, delivery: Delivery, name: str, generation: str) -> str:
     stated = f"{_VERSION}\n{tenant_id.lower()}\n{delivery}\n{name}\n{generation}".encode("utf-8", "surrogatepass")
     return base64.urlsafe_b64encode(hmac.digest(key, stated, hashlib.sha256)).rstrip(b"=").decode()

@@ -25,6 +25,8 @@ _AES_BLOCK_BYTES = 16
 # Graph wraps keys with OAEP over SHA-1, for the hash and for MGF1; SHA-256 fails (docs#7345).
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - Graph's choice
 
+_PARTS = ("data", "dataKey", "dataSignature", "encryptionCertificateId", "encryptionCertificateThumbprint")
+
 Unwrap = Callable[[bytes], bytes]
 """Open a wrapped AES key; raises ValueError where it does not open."""
 
@@ -61,13 +63,12 @@ def read_encrypted_content(notification: Mapping[str, Any]) -> EncryptedContent 
     Property names are compared regardless of case: some of Graph's samples write ``EncryptedContent``.
     Raises GraphProtocolError if it is there but not whole.
     """
-    raw = _folded(notification, "encryptedcontent")
+    raw = _folded(notification, "encryptedContent")
     if raw is None:
         return None
     if not isinstance(raw, dict):
         raise GraphProtocolError("encryptedContent is not an object")
-    names = ("data", "datakey", "datasignature", "encryptioncertificateid", "encryptioncertificatethumbprint")
-    values = [_folded(raw, name) for name in names]
+    values = [_folded(raw, name) for name in _PARTS]
     if not all(isinstance(value, str) and value for value in values[:4]):
         raise GraphProtocolError("encryptedContent lacks data, dataKey, dataSignature or encryptionCertificateId")
     data, data_key, data_signature, certificate_id, thumbprint = (
@@ -92,9 +93,9 @@ def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
     ):
         raise DecryptionError
     try:
-        aes_key = key.unwrap(base64.b64decode(content.data_key, validate=True))
-        ciphertext = base64.b64decode(content.data, validate=True)
-        signature = base64.b64decode(content.data_signature, validate=True)
+        aes_key = key.unwrap(binascii.a2b_base64(content.data_key, strict_mode=True))
+        ciphertext = binascii.a2b_base64(content.data, strict_mode=True)
+        signature = binascii.a2b_base64(content.data_signature, strict_mode=True)
     except (ValueError, binascii.Error) as problem:
         raise DecryptionError from problem
     if len(aes_key) != _AES_KEY_BYTES or not ciphertext or len(ciphertext) % _AES_BLOCK_BYTES:
@@ -147,7 +148,6 @@ def _read_plaintext(plaintext: bytes) -> dict[str, Any]:
 
 
 def _folded(mapping: Mapping[str, Any], name: str) -> Any:
-    for key, value in mapping.items():
-        if key.lower() == name:
-            return value
-    return None
+    if name in mapping:
+        return mapping[name]
+    return next((value for key, value in mapping.items() if key.lower() == name.lower()), None)

@@ -4,12 +4,12 @@ One unreadable item never costs its siblings: it becomes a Malformed value. What
 https://learn.microsoft.com/graph/api/resources/changenotificationcollection (2026-10)
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NewType, NoReturn
+from typing import Any, NewType
 
 from shared.errors import GraphProtocolError
+from shared.graph.json_text import read_object
 
 TenantId = NewType("TenantId", str)
 SubscriptionId = NewType("SubscriptionId", str)
@@ -39,7 +39,10 @@ _KNOWN = frozenset(_NAMES.values())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeNotification:
-    """One item that says that a resource changed. ``raw`` is the item as Graph sent it."""
+    """One item that says that a resource changed. ``raw`` is the item as Graph sent it.
+
+    ``written`` is its JSON text, where that can travel as it is; empty where it has to be written anew.
+    """
 
     subscription_id: SubscriptionId
     tenant_id: TenantId
@@ -48,6 +51,7 @@ class ChangeNotification:
     resource: str
     encrypted: bool
     raw: Mapping[str, Any] = field(repr=False)
+    written: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +86,22 @@ def read_collection(body: bytes) -> ChangeNotificationCollection:
     Raises GraphProtocolError if it is not JSON or not a collection; whatever an item looks like never raises.
     """
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document, texts = read_object(body, array="value")
     except (ValueError, RecursionError) as problem:
         raise GraphProtocolError("the body is not JSON") from problem
     if not isinstance(document, dict) or not isinstance(document.get("value"), list):
         raise GraphProtocolError("the body is not a collection: it has no array named 'value'")
     tokens = document.get("validationTokens")
     return ChangeNotificationCollection(
-        items=tuple([read_notification(item) for item in document["value"]]),
+        items=tuple([read_notification(item, text) for item, text in zip(document["value"], texts, strict=True)]),
         validation_tokens=tuple([token for token in tokens if isinstance(token, str)])
         if isinstance(tokens, list)
         else (),
     )
 
 
-def read_notification(item: object) -> ChangeNotification | LifecycleNotification | Malformed:
-    """Read one item.
+def read_notification(item: object, written: str = "") -> ChangeNotification | LifecycleNotification | Malformed:
+    """Read one item, and keep the text in which it was written.
 
     Property names are compared regardless of case (some samples differ), the tenant is ``tenantId`` or, on real
     lifecycle items, ``organizationId``. A comma list in ``changeType`` has been asked about and never been seen.
@@ -131,12 +135,13 @@ def read_notification(item: object) -> ChangeNotification | LifecycleNotificatio
         resource=resource,
         encrypted=get("encryptedContent") is not None,
         raw=item,
+        written=written,
     )
 
 
 def resource_data(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read an item's ``resourceData``; empty where it is null or absent, as for drive items and lists."""
-    found = _with_canonical_names(raw).get("resourceData")
+    found = raw["resourceData"] if "resourceData" in raw else _with_canonical_names(raw).get("resourceData")
     return found if isinstance(found, dict) else {}
 
 
@@ -147,7 +152,3 @@ def _with_canonical_names(item: Mapping[str, Any]) -> dict[str, Any]:
         if canonical is not None and canonical not in item:
             named[canonical] = value
     return named
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from shared.errors import GraphProtocolError
@@ -84,19 +85,15 @@ def read_resource(text: str) -> Resource:
     trimmed = text.strip("/")
     if not trimmed or len(trimmed) > _LONGEST or text.startswith("//"):
         raise GraphProtocolError("the resource is not a relative path")
-    segments: list[str] = []
-    position = 0
-    while position < len(trimmed):
-        match = _SEGMENT.match(trimmed, position)
-        if match is None:
-            raise GraphProtocolError("the resource is not a path of Graph's")
-        segments.append(_segment(match["name"]))
-        if match["key"] is not None:
-            segments.append(_segment(match["key"].replace("''", "'")))
-        position = match.end()
+    container, _, last = trimmed.rpartition("/")
+    if container.count("'") % 2:  # that slash is inside an id
+        container, last = "", trimmed
+    if container.endswith("/"):
+        raise GraphProtocolError("the resource has an empty segment")
+    segments = (*_read_segments(container), *_read_segments(last))
     if ":" in segments[0]:
         raise GraphProtocolError("the resource begins as a URL does")
-    return Resource(tuple(segments))
+    return Resource(segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +104,44 @@ class Template:
 
     def match(self, resource: Resource) -> Mapping[str, str] | None:
         """Match a whole path; the placeholders' values, or None."""
-        parts = self.text.strip("/").split("/")
+        parts = _parts(self.text)
         if len(parts) != len(resource.segments):
             return None
         found: dict[str, str] = {}
-        for part, segment in zip(parts, resource.segments, strict=True):
-            if part.startswith("{") and part.endswith("}"):
-                found[part[1:-1]] = segment
-            elif part.lower() != segment.lower():
+        for (placeholder, literal), segment in zip(parts, resource.segments, strict=True):
+            if placeholder:
+                found[placeholder] = segment
+            elif literal != segment and literal.lower() != segment.lower():
                 return None
         return found
+
+
+@lru_cache(maxsize=512)  # matched against every item
+def _parts(template: str) -> tuple[tuple[str, str], ...]:
+    """Split a template into (placeholder, literal) pairs, one of which is empty."""
+    parts = template.strip("/").split("/")
+    return tuple((part[1:-1], "") if part[:1] == "{" and part[-1:] == "}" else ("", part) for part in parts)
 
 
 def is_guid(text: str) -> bool:
     """Tell whether a segment is a GUID: an id that has no case, unlike a mail's."""
     return _GUID.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=2048)  # teams, channels and users come again and again; only the last id is new
+def _read_segments(path: str) -> tuple[str, ...]:
+    segments: list[str] = []
+    position = 0
+    while position < len(path):
+        match = _SEGMENT.match(path, position)
+        if match is None:
+            raise GraphProtocolError("the resource is not a path of Graph's")
+        name, key = match.groups()
+        segments.append(_segment(name))
+        if key is not None:
+            segments.append(_segment(key.replace("''", "'")))
+        position = match.end()
+    return tuple(segments)
 
 
 def _segment(text: str) -> str:

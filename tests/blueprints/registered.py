@@ -24,7 +24,7 @@ def registered(blueprint: func.Blueprint) -> Mapping[str, Any]:
     """Register a blueprint in an app of its own."""
     app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
     app.register_functions(blueprint)
-    return {function.get_function_name(): function for function in app.get_functions()}
+    return {str(function.get_function_name()): function for function in app.get_functions()}
 
 
 def bindings(function: Any) -> list[dict[str, Any]]:

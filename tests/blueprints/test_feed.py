@@ -29,7 +29,9 @@ async def get(functions: Any, name: str, **arguments: Any) -> tuple[int, Any]:
 
 
 def test_the_routes_are_those_promised_and_want_a_key(functions: Any) -> None:
-    found = {function["route"]: (function["methods"], function["authLevel"]) for function in map(trigger, functions.values())}
+    found = {
+        function["route"]: (function["methods"], function["authLevel"]) for function in map(trigger, functions.values())
+    }
 
     assert found == {"feeds": (["GET"], "FUNCTION"), "feeds/{feed}": (["GET"], "FUNCTION")}
 

@@ -13,7 +13,6 @@ from azure.storage.queue import QueueClient
 
 from local.demo.reckoning import Reckoning
 from local.demo.stage import Stage
-
 from shared.graph.client_state import mint_client_state
 
 T = TypeVar("T")

@@ -185,14 +185,14 @@ def test_on_registers_what_it_is_told() -> None:
     assert first == Registration(
         name="handle", function=handle, template="a/{b}", changes=frozenset({"created"}), content=True, listed=True
     )
-    assert (second.template, second.changes) == (ANY, {"updated", "deleted"})
+    assert (second.template, second.changes) == (ANY, frozenset({"updated", "deleted"}))
 
 
 def test_a_blocking_handler_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="must be an 'async def'"):
 
-        @on(ANY)
-        def handle(change: Change, services: Services) -> None: ...  # type: ignore[arg-type]
+        @on(ANY)  # type: ignore[arg-type]
+        def handle(change: Change, services: Services) -> None: ...
 
 
 def test_what_a_module_only_imports_is_not_its_handler() -> None:

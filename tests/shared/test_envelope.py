@@ -79,10 +79,10 @@ def test_any_bytes_are_an_envelope_or_an_error(data: bytes) -> None:
             "items": st.lists(
                 st.fixed_dictionaries(
                     {"itemId": st.just("i") | strategies.JSON_VALUES},
-                    optional={
-                        name: strategies.JSON_VALUES
-                        for name in ("notification", "payload", "checked", "validationTokens", "attempt", "owed")
-                    },
+                    optional=dict.fromkeys(
+                        ("notification", "payload", "checked", "validationTokens", "attempt", "owed"),
+                        strategies.JSON_VALUES,
+                    ),
                 )
                 | strategies.JSON_VALUES,
                 max_size=3,
@@ -117,12 +117,18 @@ def test_whatever_is_read_can_be_written_and_read_again(document: dict[str, Any]
         b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":[null]}',
         b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":[{"itemId":"a"}]}',
         b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":[{"notification":{}}]}',
-        b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
-        b'[{"itemId":"a","notification":{},"payload":"b"}]}',
-        b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
-        b'[{"itemId":"a","notification":{"n":NaN}}]}',
-        b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
-        b'[{"itemId":"a","notification":{"n":1e999}}]}',
+        (
+            b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
+            b'[{"itemId":"a","notification":{},"payload":"b"}]}'
+        ),
+        (
+            b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
+            b'[{"itemId":"a","notification":{"n":NaN}}]}'
+        ),
+        (
+            b'{"earshot":1,"via":"webhook","received":"2026-11-20T12:00:00Z","items":'
+            b'[{"itemId":"a","notification":{"n":1e999}}]}'
+        ),
         b'{"earshot":1,"items":' + b"[" * 100_000,
     ],
     ids=lambda message: repr(message[-60:]),

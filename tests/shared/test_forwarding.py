@@ -34,7 +34,10 @@ GOOD: list[tuple[dict[str, Any], object]] = [
     ({"to": "http://127.0.0.1:9/x"}, HttpEndpoint(url="http://127.0.0.1:9/x", secrets=(SECRET,))),
     ({"to": "http://[::1]:9/"}, HttpEndpoint(url="http://[::1]:9/", secrets=(SECRET,))),
     ({"to": "https://e.example", "signingKey": "OTHER_KEY"}, HttpEndpoint(url="https://e.example", secrets=(OLDER,))),
-    ({"to": "https://e.example", "signingKey": "ROTATED"}, HttpEndpoint(url="https://e.example", secrets=(SECRET, OLDER))),
+    (
+        {"to": "https://e.example", "signingKey": "ROTATED"},
+        HttpEndpoint(url="https://e.example", secrets=(SECRET, OLDER)),
+    ),
     ({"to": "queue:changes"}, QueueEndpoint(name="changes", connection="", encoding="base64")),
     (
         {"to": "queue:a-b-3", "encoding": "none", "connection": "THEIR_STORAGE"},

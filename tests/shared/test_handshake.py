@@ -6,7 +6,8 @@ from shared.graph.handshake import HANDSHAKE_HEADERS, is_acceptable
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "Validation: Testing client application reachability for subscription Request-Id: 1", "ü", "x" * 4096]
+    "token",
+    ["x", "Validation: Testing client application reachability for subscription Request-Id: 1", "ü", "x" * 4096],
 )
 def test_opaque_text_is_repeated(token: str) -> None:
     assert is_acceptable(token)

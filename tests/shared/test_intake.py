@@ -242,7 +242,7 @@ def test_one_tenants_client_state_does_not_open_another_tenant() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"tenantId": None}, {"tenantId": ""}, {"tenantId": 7}])
-def test_an_item_without_a_tenant_is_malformed(changes: dict[str, object]) -> None:
+def test_an_item_without_a_tenant_is_malformed(changes: dict[str, Any]) -> None:
     assert judged(builders.body(notification(**changes))).accepted == 0
 
 
@@ -347,7 +347,7 @@ def _without(token: str) -> str:
 
 
 FORGERIES = {
-    "no algorithm": lambda: jwt.encode(builders.claims(), None, algorithm="none", headers={"kid": "kid-1"}),
+    "no algorithm": lambda: jwt.encode(builders.claims(), "", algorithm="none", headers={"kid": "kid-1"}),
     "no algorithm, in capitals": lambda: f"{_part({'alg': 'NONE', 'kid': 'kid-1'})}.{_part(builders.claims())}.",
     "HS256 with the public key": _signed_with_the_public_key_as_secret,
     "RS384": lambda: AUTHORITY.sign(builders.claims(), algorithm="RS384"),

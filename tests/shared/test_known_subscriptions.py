@@ -1,5 +1,6 @@
 """Which clientStates are still good, and how rarely that takes a look at the table."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -54,13 +55,22 @@ async def test_the_table_is_looked_at_twice_a_minute() -> None:
     assert app.store.looks == 2
 
 
-async def test_a_generation_that_looks_wrong_is_looked_up_once_a_second() -> None:
-    app = Known(live(generation=3))
+async def test_a_generation_long_gone_is_looked_up_once_a_second() -> None:
+    app = Known(live(generation=9))
     for tenth in range(50):
         app.now = NOW + timedelta(milliseconds=100 * tenth)
-        assert not await app.good(9)
+        assert not await app.good(3)
 
     assert app.store.looks == 5
+
+
+async def test_a_subscription_made_anew_a_moment_after_we_looked_is_heard() -> None:
+    """Its items are acknowledged: to drop one because of what we saw a moment ago would be a loss."""
+    app = Known(live(generation=3))
+    assert await app.good(3)
+    await app.store.save(replace(await app.store.read(NAME) or live(), generation=4))
+
+    assert await app.good(4)
 
 
 async def test_what_takes_a_look_is_not_recalled() -> None:

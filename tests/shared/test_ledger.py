@@ -119,7 +119,7 @@ async def test_a_create_of_our_own_whose_answer_got_lost_is_ours() -> None:
 
 async def test_a_row_that_vanished_meanwhile_is_tried_again_in_a_moment() -> None:
     class Vanishing(LosesAnswers):
-        async def read(self, period: str, partition: str, key: str) -> None:  # type: ignore[override]
+        async def read(self, *_row: str) -> None:
             return None
 
     assert await claim(ledger_on(Vanishing()), holder="a") == Busy(until=START + timedelta(seconds=1))
@@ -281,9 +281,9 @@ ASSIGNMENTS = st.lists(
     min_size=2,
     max_size=4,
 )
-CLOCKS = st.sampled_from([timedelta(days=-3)] + [timedelta(seconds=offset) for offset in (-390, -370, -60, -20, -1, 0)]).map(
-    lambda offset: boundary(ledger_on(None)) + offset
-)
+CLOCKS = st.sampled_from(
+    [timedelta(days=-3)] + [timedelta(seconds=offset) for offset in (-390, -370, -60, -20, -1, 0)]
+).map(lambda offset: boundary(ledger_on(None)) + offset)
 SKEWS = st.lists(st.integers(-15, 15), min_size=4, max_size=4)
 WHO = st.integers(0, 3)
 

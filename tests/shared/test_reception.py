@@ -111,8 +111,10 @@ async def test_a_delivery_is_one_line(stand: MakeStand, caplog: pytest.LogCaptur
 
     size = len(builders.body(notification(), lifecycle_notification(), None, notification(clientState="forged")))
     assert caplog.messages == [
-        f"delivery id=id1 status=202 bytes={size} accepted=2 lifecycle=1 unchecked=0 envelopes=1 "
-        "refused=clientState:1,malformed:1"
+        (
+            f"delivery id=id1 status=202 bytes={size} accepted=2 lifecycle=1 unchecked=0 envelopes=1 "
+            "refused=clientState:1,malformed:1"
+        )
     ]
     assert caplog.records[0].levelname == "WARNING"
 

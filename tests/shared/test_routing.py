@@ -17,7 +17,9 @@ async def nothing() -> None:
 
 
 def registration(name: str, template: str = TEMPLATE, *changes: str, listed: bool = False) -> Registration:
-    return Registration(name=name, function=nothing, template=template, changes=frozenset(changes), content=False, listed=listed)
+    return Registration(
+        name=name, function=nothing, template=template, changes=frozenset(changes), content=False, listed=listed
+    )
 
 
 ALL = (

@@ -134,7 +134,8 @@ def test_the_account_name_does_instead_of_a_connection_string() -> None:
 def test_audience_and_tenants_default_to_our_own() -> None:
     settings = read()
 
-    assert (settings.graph_audiences, settings.allowed_tenant_ids) == ({CLIENT}, {TENANT.lower()})
+    assert settings.graph_audiences == {CLIENT}
+    assert settings.allowed_tenant_ids == {TENANT.lower()}
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -158,7 +159,13 @@ def test_every_part_uses_what_it_needs() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["AzureWebJobsStorage", "GRAPH_CLIENT_SECRET", "CLIENT_STATE_KEY", "CLIENT_STATE_KEY_PREVIOUS", "FORWARD_SIGNING_KEY"],
+    [
+        "AzureWebJobsStorage",
+        "GRAPH_CLIENT_SECRET",
+        "CLIENT_STATE_KEY",
+        "CLIENT_STATE_KEY_PREVIOUS",
+        "FORWARD_SIGNING_KEY",
+    ],
 )
 @pytest.mark.parametrize("form", ["{}", "whsec_{}"])
 def test_no_secret_is_printed_whether_well_formed_or_not(name: str, form: str) -> None:

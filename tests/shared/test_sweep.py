@@ -24,7 +24,9 @@ async def test_a_poisoned_envelope_becomes_one_dead_letter_an_item(stand: MakeSt
     letters = [json.loads(text) for text in app.dead_letters.texts]
 
     assert [letter["items"][0]["itemId"] for letter in letters] == ["i-0", "i-1"]
-    assert {(letter["reason"], letter["via"], letter["attempts"]) for letter in letters} == {("host poison", "webhook", 4)}
+    assert {(letter["reason"], letter["via"], letter["attempts"]) for letter in letters} == {
+        ("host poison", "webhook", 4)
+    }
     assert {letter["firstSeen"] for letter in letters} == {"2026-11-20T10:00:00Z"}
 
 

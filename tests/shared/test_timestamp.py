@@ -28,7 +28,8 @@ def test_every_form_seen_is_read(text: str, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, 1, "", "now", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "2026-01-01T11:00:00Z" + "0" * 100]
+    "text",
+    [None, 1, "", "now", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "2026-01-01T11:00:00Z" + "0" * 100],
 )
 def test_anything_else_is_an_error(text: object) -> None:
     with pytest.raises(GraphProtocolError):

@@ -30,7 +30,9 @@ async def test_a_token_that_covers_the_item_is_enough_and_nothing_is_fetched() -
     assert check.source.fetches == 0
 
 
-@pytest.mark.parametrize("tokens", [(), ("garbage",), (AUTHORITY.token(tid=OTHER_TENANT),), (AUTHORITY.token(aud="x"),)])
+@pytest.mark.parametrize(
+    "tokens", [(), ("garbage",), (AUTHORITY.token(tid=OTHER_TENANT),), (AUTHORITY.token(aud="x"),)]
+)
 async def test_tokens_that_cover_nothing_refuse_the_item_at_once(tokens: tuple[str, ...]) -> None:
     check = Check()
     with pytest.raises(Refused):
@@ -72,6 +74,16 @@ async def test_after_a_day_without_keys_a_person_has_to_look(hours: int, problem
     check.now += timedelta(hours=hours)
     with pytest.raises(problem):
         await check(UNKNOWN)
+
+
+async def test_warming_fetches_keys_only_where_there_are_none() -> None:
+    cold, warm = Check(None), Check()
+    cold.source.keys = AUTHORITY.keys()
+    await cold.tokens.warm()
+    await warm.tokens.warm()
+
+    assert cold.tokens.judge.keys is cold.source.keys
+    assert (cold.source.fetches, warm.source.fetches) == (1, 0)
 
 
 async def test_older_keys_never_replace_newer_ones() -> None:

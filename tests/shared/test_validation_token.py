@@ -1,5 +1,8 @@
 """The memory of tokens that passed: bounded, an hour at most, never past their expiry. The checks are in test_intake."""
 
+import base64
+from typing import Any
+
 import pytest
 
 from shared.errors import GraphProtocolError
@@ -132,7 +135,14 @@ def test_what_is_no_token_claims_no_tenant(token: str) -> None:
 def test_only_rsa_keys_with_a_kid_are_read_from_a_key_document() -> None:
     numbers = rsa_key("kid-1").public_key().public_numbers()
     good = {"kty": "RSA", "kid": "a", "n": _unsigned(numbers.n), "e": _unsigned(numbers.e), "use": "sig"}
-    others = [{"kty": "EC", "kid": "b"}, {"kty": "RSA"}, {"kty": "RSA", "kid": "c", "n": "?"}, None, "text", {"kid": []}]
+    others: list[Any] = [
+        {"kty": "EC", "kid": "b"},
+        {"kty": "RSA"},
+        {"kty": "RSA", "kid": "c", "n": "?"},
+        None,
+        "text",
+        {"kid": []},
+    ]
 
     assert list(read_signing_keys({"keys": [*others, good]})) == ["a"]
 
@@ -144,6 +154,4 @@ def test_what_is_no_key_document_is_an_error(document: object) -> None:
 
 
 def _unsigned(number: int) -> str:
-    import base64  # noqa: PLC0415 - used here alone
-
     return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()

@@ -1,0 +1,150 @@
+"""Wiring: every part that its settings allow, and for the others one sentence each. Nothing outside is touched."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from shared.composition import Composition, blueprints, read_settings
+from shared.errors import SettingsError
+from shared.settings import Settings
+from tests.builders import CLIENT_ID, TENANT
+
+GOOD = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "GRAPH_TENANT_ID": TENANT,
+    "GRAPH_CLIENT_ID": CLIENT_ID,
+    "GRAPH_CREDENTIAL": "client-secret",
+    "GRAPH_CLIENT_SECRET": "made-up",
+    "CLIENT_STATE_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=",
+    "PUBLIC_BASE_URL": "https://app.example/api",
+    "RENEWAL_SCHEDULE": "0 */5 * * * *",
+    "SWEEP_SCHEDULE": "30 */15 * * * *",
+    "FORWARD_SIGNING_KEY": "whsec_a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5",
+}
+ENTRY: dict[str, Any] = {
+    "name": "teams",
+    "resource": "/teams/getAllMessages",
+    "changeType": "created",
+    "handlers": ["feed"],
+}
+
+Compose = Callable[..., Composition]
+
+
+@pytest.fixture
+async def compose(tmp_path: Path) -> AsyncIterator[Compose]:
+    """Compose an app with these entries in its subscriptions file."""
+    made: list[Composition] = []
+
+    def make(*entries: dict[str, Any], **changes: str) -> Composition:
+        path = tmp_path / "subscriptions.json"
+        path.write_text(json.dumps({"subscriptions": entries or [ENTRY]}), "utf-8")
+        made.append(Composition(Settings.from_environ(GOOD | {"SUBSCRIPTIONS_FILE": str(path)} | changes)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+def functions(parts: list[func.Blueprint]) -> set[str]:
+    app = func.FunctionApp()
+    for part in parts:
+        app.register_functions(part)
+    return {str(function.get_function_name()) for function in app.get_functions()}
+
+
+def test_with_good_settings_every_part_is_there(compose: Compose, caplog: pytest.LogCaptureFixture) -> None:
+    found = functions(compose().blueprints())
+
+    assert found >= {
+        "notifications",
+        "lifecycle",
+        "processor",
+        "subscription_work",
+        "renewal",
+        "sweep",
+        "feeds",
+        "health",
+    }
+    assert caplog.messages == []
+
+
+def test_a_subscriptions_file_that_is_wrong_leaves_the_webhook_running(
+    compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is accepted meanwhile waits on the queue."""
+    with caplog.at_level(logging.ERROR):
+        found = functions(compose(ENTRY | {"handlers": ["nobody"]}).blueprints())
+
+    assert {"notifications", "lifecycle", "feeds"} <= found
+    assert not found & {"processor", "renewal", "subscription_work"}
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("processor, subscriptions will not run: ")
+    assert caplog.messages[0].count("'nobody'") == 1
+
+
+def test_a_subscriptions_file_that_is_not_there_is_said(compose: Compose) -> None:
+    with pytest.raises(SettingsError, match=r"SUBSCRIPTIONS_FILE .* cannot be read \(FileNotFoundError\)"):
+        _ = compose(SUBSCRIPTIONS_FILE="nosuch.json").declaration
+
+
+def test_every_target_that_is_wrong_is_said_with_its_subscription(compose: Compose) -> None:
+    entries = [
+        ENTRY
+        | {"name": name, "resource": resource, "handlers": ["feed", {"forward": {"to": to, "signingKey": "ABSENT"}}]}
+        for name, resource, to in (
+            ("one", "/teams/getAllMessages", "http://e.example"),
+            ("two", "/chats/getAllMessages", "https://e.example"),
+        )
+    ]
+    with pytest.raises(SettingsError) as error:
+        _ = compose(*entries).declaration
+
+    assert [problem.split(":")[0] for problem in error.value.problems] == [
+        "subscription 'one'",
+        "subscription 'one'",
+        "subscription 'two'",
+    ]
+
+
+def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
+    entry = ENTRY | {"handlers": [{"forward": {"to": "https://e.example"}}]}
+
+    assert compose(entry).declaration.find("teams") is not None
+
+
+def test_the_environment_is_read_once_and_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_CLOUD", "china")
+
+    assert read_settings().graph_cloud == "china"
+    assert read_settings({}).graph_cloud == "global"
+
+
+def test_without_settings_there_are_health_and_status() -> None:
+    assert functions(list(blueprints(Settings.from_environ({})))) == {"health", "status"}
+
+
+def test_a_claim_outlasts_the_handlers_limit(compose: Compose) -> None:
+    app = compose(HANDLER_TIMEOUT_SECONDS="100")
+
+    assert app.ledger._claim_lifetime > app.settings.handler_timeout
+
+
+async def test_an_app_that_used_nothing_closes(compose: Compose) -> None:
+    await compose().close()
+
+
+async def test_an_app_that_made_its_clients_closes_them(compose: Compose) -> None:
+    app = compose()
+    app.blueprints()
+    _ = app.graph, app.threads, app.targets.session()
+    await app.close()
+
+    assert app.targets.session().closed is False  # a new one, made on demand
+    await app.close()
