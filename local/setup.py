@@ -47,8 +47,9 @@ def check_node() -> None:
     if node is None or shutil.which("npm") is None:
         raise SetupError(f"Node.js with npm is not on the PATH; install version {OLDEST_NODE} or later (nodejs.org) and try again")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    if int(version.lstrip("v").partition(".")[0] or 0) < OLDEST_NODE:
-        raise SetupError(f"Node.js {version} is too old for Azurite; install version {OLDEST_NODE} or later")
+    major = version.lstrip("v").partition(".")[0]
+    if not major.isdecimal() or int(major) < OLDEST_NODE:
+        raise SetupError(f"Node.js {version or 'that does not start'} is too old for Azurite; install version {OLDEST_NODE} or later")
 
 
 def install_python() -> None:

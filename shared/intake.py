@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.envelope import LIVE_PAYLOADS, Item, fits, pack, write_item, write_json
+from shared.envelope import LIVE_PAYLOADS, Item, fits, pack, write_item, write_json, write_new_item
 from shared.errors import EnvelopeError, GraphProtocolError
 from shared.graph.client_state import ClientState, ClientStateReader, Delivery
 from shared.graph.notification import (
@@ -174,17 +174,18 @@ def _keep(
         except EnvelopeError:
             refused["malformed"] += 1
             continue
-        item = Item(
-            item_id=f"{delivery_id}-{index}",
-            notification=change.raw,
-            checked=waiting is None,
-            validation_tokens=waiting or (),
-        )
-        text = write_item(item, notification=notification)
+        item_id = f"{delivery_id}-{index}"
+        if waiting is None:
+            text = write_new_item(item_id, notification)
+        else:
+            item = Item(item_id=item_id, notification=change.raw, checked=False, validation_tokens=waiting)
+            text = write_item(item, notification=notification)
         if not fits(text):
-            name = f"{LIVE_PAYLOADS}{received:%Y-%m-%d}/{item.item_id}.json"
+            name = f"{LIVE_PAYLOADS}{received:%Y-%m-%d}/{item_id}.json"
             payloads.append((name, notification.encode("ascii")))
-            text = write_item(_claim_check(item, name))
+            text = write_item(
+                Item(item_id=item_id, payload=name, checked=waiting is None, validation_tokens=waiting or ())
+            )
         unchecked += waiting is not None
         written.append(text)
     return Verdict(
@@ -198,7 +199,3 @@ def _keep(
         payloads=tuple(payloads),
         wants_keys=bool(covered.unknown),
     )
-
-
-def _claim_check(item: Item, name: str) -> Item:
-    return Item(item_id=item.item_id, payload=name, checked=item.checked, validation_tokens=item.validation_tokens)

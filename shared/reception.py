@@ -13,7 +13,7 @@ from shared.graph.handshake import is_acceptable
 from shared.intake import Policy, Verdict, judge
 from shared.ports import Clock, Payloads
 from shared.storage_health import StorageHealth
-from shared.telemetry import log_line
+from shared.telemetry import log_line, write_counts
 from shared.token_check import IN_REQUEST_BUDGET, TokenCheck
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,18 +79,16 @@ class Reception:
 
 def _report(verdict: Verdict, delivery_id: str, size: int) -> None:
     level = logging.INFO if not verdict.refused else logging.ERROR if verdict.status == 413 else logging.WARNING  # noqa: PLR2004
-    log_line(
-        _LOGGER,
+    # not `log_line`: this line is written for every body, and has nothing in it that needs care
+    _LOGGER.log(
         level,
-        "delivery",
-        {
-            "id": delivery_id,
-            "status": verdict.status,
-            "bytes": size,
-            "accepted": verdict.accepted,
-            "lifecycle": verdict.lifecycle,
-            "unchecked": verdict.unchecked,
-            "envelopes": len(verdict.envelopes),
-            "refused": verdict.refused,
-        },
+        "delivery id=%s status=%d bytes=%d accepted=%d lifecycle=%d unchecked=%d envelopes=%d refused=%s",
+        delivery_id,
+        verdict.status,
+        size,
+        verdict.accepted,
+        verdict.lifecycle,
+        verdict.unchecked,
+        len(verdict.envelopes),
+        write_counts(verdict.refused),
     )

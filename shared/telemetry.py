@@ -20,7 +20,16 @@ def log_line(logger: logging.Logger, level: int, event: str, fields: Mapping[str
 
 
 def _written(value: object) -> str:
+    if type(value) is int:
+        return str(value)
     if isinstance(value, Mapping):
-        value = ",".join(f"{name}:{count}" for name, count in sorted(value.items())).replace(" ", "-") or "none"
-    text = "".join(character if character.isprintable() else "?" for character in str(value))
+        value = write_counts(value)
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "?" for character in text)
     return f'"{text}"' if " " in text or not text else text
+
+
+def write_counts(counts: Mapping[str, int]) -> str:
+    """Write how often each thing happened, as one word."""
+    return ",".join(f"{name}:{count}" for name, count in sorted(counts.items())).replace(" ", "-") or "none"

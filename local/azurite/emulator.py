@@ -68,6 +68,14 @@ class Azurite:
             raise EmulatorError("Azurite is not running")
         return self._process.pid
 
+    def check(self) -> None:
+        """Raise EmulatorError with its last words if it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
+            code = self._process.returncode
+            self.stop()
+            raise EmulatorError(f"Azurite ended with exit code {code}: {said[-500:] or 'it said nothing'}")
+
     def start(self) -> Self:
         """Start and wait until all three services answer. Raises EmulatorError with what to do."""
         node = shutil.which("node")
@@ -97,10 +105,7 @@ class Azurite:
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         for port in (self.blob_port, self.queue_port, self.table_port):
             while not _answers(port):
-                process = self._process
-                if process is None or process.poll() is not None:
-                    said = process.stderr.read().decode(errors="replace").strip() if process and process.stderr else ""
-                    raise EmulatorError(f"Azurite ended while starting: {said[-500:] or 'it said nothing'}")
+                self.check()
                 if time.monotonic() > deadline:
                     self.stop()
                     raise EmulatorError(f"Azurite did not answer on port {port} within {_READY_WITHIN_SECONDS} s")

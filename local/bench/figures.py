@@ -22,17 +22,11 @@ class Figure:
         """Whether the promise is kept."""
         return self.value >= self.target if self.at_least else self.value <= self.target
 
-    def row(self) -> tuple[str, str, str, str, str]:
+    def row(self) -> tuple[str, str, str, str]:
         """Write the figure as a row of the table."""
         sign = "≥" if self.at_least else "≤"
         verdict = "met" if self.met else "missed"
-        return (
-            self.name,
-            _written(self.value, self.unit),
-            f"{sign} {_written(self.target, self.unit)}",
-            verdict,
-            self.note,
-        )
+        return self.name, _written(self.value, self.unit), f"{sign} {_written(self.target, self.unit)}", verdict
 
     def as_data(self) -> dict[str, Any]:
         """Write the figure as data, for ``--json``."""

@@ -116,7 +116,7 @@ BODIES: Mapping[str, tuple[int, bool]] = {
 
 def _message(number: int) -> dict[str, Any]:
     """Write a channel message as long as such messages are."""
-    words = random.Random(number).choices(("report", "ship", "agree", "Tuesday", "customer", "ship it", "no"), k=90)  # noqa: S311 - chatter
+    words = random.Random(number).choices(("report", "ship", "agree", "Tuesday", "customer", "ship it", "no"), k=112)  # noqa: S311 - chatter
     return {
         "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#teams/channels/messages/$entity",
         "id": str(number),

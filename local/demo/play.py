@@ -12,6 +12,7 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
+from local.azurite.emulator import EmulatorError
 from local.demo.processes import StageError
 from local.demo.reckoning import Evidence, event_key
 from local.demo.stage import Stage
@@ -99,9 +100,17 @@ async def settle(stage: Stage, progress: Progress = _unseen) -> Mapping[str, Any
                 return tally
         else:
             last_full = loop.time()
-        if stage.host.process.returncode is not None:
-            raise StageError(f"the host ended; it said:\n{stage.host.tail()}")
+        _check(stage)
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def _check(stage: Stage) -> None:
+    if stage.host.process.returncode is not None:
+        raise StageError(f"the host ended; it said:\n{stage.host.tail()}")
+    try:
+        stage.azurite.check()
+    except EmulatorError as problem:
+        raise StageError(str(problem)) from problem
 
 
 async def _everything_arrived(stage: Stage) -> bool:

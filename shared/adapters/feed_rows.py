@@ -18,9 +18,12 @@ STATE = ("Id", "Resource", "ChangeType", "Version", "Deleted", "Changed")
 _ROW_FRAME = 1024  # headers and URL of one operation in a transaction
 
 
-def entry_row(feed: str, key: str, entry: FeedEntry) -> dict[str, Any]:
+Row = dict[str, str | bool]
+
+
+def entry_row(feed: str, key: str, entry: FeedEntry) -> Row:
     """Write an item's current state."""
-    row: dict[str, Any] = {
+    row: Row = {
         "PartitionKey": feed,
         "RowKey": key,
         "Id": entry.item,
@@ -50,7 +53,7 @@ def read_entry(row: Mapping[str, Any]) -> FeedEntry:
     )
 
 
-def log_row(feed: str, key: str, item_key: str, entry: FeedEntry, arrived: datetime) -> dict[str, Any]:
+def log_row(feed: str, key: str, item_key: str, entry: FeedEntry, arrived: datetime) -> Row:
     """Write one change of the log: which item, what kind of change, and when it was taken up."""
     return {
         "PartitionKey": feed,

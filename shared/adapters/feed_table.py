@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters.feed_rows import STATE, entry_row, log_row, read_entry, read_log_row, wire_size
+from shared.adapters.feed_rows import STATE, Row, entry_row, log_row, read_entry, read_log_row, wire_size
 from shared.adapters.storage import Storage
+from shared.adapters.table_transaction import TransactionConflict, Write
 from shared.errors import StorageError
 from shared.feeds import overtakes
 from shared.ports import Clock, FeedEntry, FeedLogRow, FeedSummary
@@ -34,14 +35,13 @@ _TRIES = 10
 _READS_AT_ONCE = 16
 _MOST_LINES = 1000
 _UNWRITABLE = {400, 413}
-_LOST_RACE = {404, 409, 412}
 
 
 @dataclass(slots=True, kw_only=True)
 class _Waiting:
     key: str
     entry: FeedEntry
-    row: Mapping[str, Any]
+    row: Row
     size: int
     taken_up: asyncio.Future[bool]
 
@@ -127,7 +127,7 @@ class FeedTable:
             position, etag = line.head or await self._read_head(line.summary.feed)
             known = await self._read_items(line.summary.feed, together, guess=attempt == 0)
             plan = _plan(line.summary.feed, together, known, position, self._now())
-            if not plan.operations or await self._submit(line, plan, etag):
+            if not plan.writes or await self._submit(line, plan, etag):
                 return plan.results
             line.head = None
             await asyncio.sleep(random.random() * 0.02 * 2**attempt)  # noqa: S311 - so that two writers part
@@ -135,25 +135,16 @@ class FeedTable:
 
     async def _submit(self, line: _Line, plan: "_Plan", etag: str) -> bool:
         """Write one transaction; False if somebody else wrote first, or an item was there that we took for new."""
-        from azure.core import MatchConditions  # noqa: PLC0415 - heavy, on first use
-        from azure.data.tables import TableTransactionError  # noqa: PLC0415
-
-        head = {"PartitionKey": line.summary.feed, "RowKey": _HEAD, "Last": str(plan.last)}
-        guard = {"mode": "replace", "etag": etag, "match_condition": MatchConditions.IfNotModified}
-        table = await self._storage.table(_TABLE)
-        with self._storage.errors():
-            try:
-                answers = await table.submit_transaction(
-                    [("update", head, guard) if etag else ("create", head), *plan.operations]
-                )
-            except TableTransactionError as problem:
-                if getattr(problem, "error_code", None) == "TableNotFound":
-                    line.listed = False
-                    raise
-                if problem.status_code in _LOST_RACE:
-                    return False
-                raise
-        line.head = (plan.last, str(answers[0]["etag"]))
+        head: Row = {"PartitionKey": line.summary.feed, "RowKey": _HEAD, "Last": str(plan.last)}
+        guarded = Write(verb="replace", row=head, etag=etag) if etag else Write(verb="create", row=head)
+        try:
+            etags = await self._storage.transact(_TABLE, [guarded, *plan.writes])
+        except TransactionConflict:
+            return False
+        except StorageError:
+            line.listed = False  # the table may be gone, and the index with it
+            raise
+        line.head = (plan.last, etags[0])
         return True
 
     async def _list(self, line: _Line) -> None:
@@ -232,10 +223,10 @@ class FeedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What a batch of changes writes: for each whether it counts, the operations, and the last position."""
+    """What a batch of changes writes: for each whether it counts, the rows, and the last position."""
 
     results: list[bool]
-    operations: list[Any]
+    writes: list[Write]
     last: int
 
 
@@ -243,9 +234,9 @@ def _plan(
     feed: str, together: Sequence[_Waiting], known: Mapping[str, FeedEntry], position: int, now: datetime
 ) -> _Plan:
     states = dict(known)
-    rows: dict[str, Mapping[str, Any]] = {}
+    rows: dict[str, Row] = {}
     results: list[bool] = []
-    logged: list[Any] = []
+    logged: list[Write] = []
     for each in together:
         counts = each.key not in states or overtakes(each.entry, states[each.key])
         results.append(counts)
@@ -253,9 +244,10 @@ def _plan(
             states[each.key] = each.entry
             rows[each.key] = each.row
             position += 1
-            logged.append(("create", log_row(feed, log_key(position), each.key, each.entry, now.astimezone(UTC))))
-    changed = [("upsert", row, {"mode": "replace"}) if key in known else ("create", row) for key, row in rows.items()]
-    return _Plan(results=results, operations=[*changed, *logged], last=position)
+            row = log_row(feed, log_key(position), each.key, each.entry, now.astimezone(UTC))
+            logged.append(Write(verb="create", row=row))
+    changed = [Write(verb="put" if key in known else "create", row=row) for key, row in rows.items()]
+    return _Plan(results=results, writes=[*changed, *logged], last=position)
 
 
 def _is_refusal(problem: Exception) -> bool:

@@ -5,23 +5,20 @@ dropped and the rest sent again; after two conflicts the rest goes one by one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from shared.adapters.storage import Storage
+from shared.adapters.table_transaction import LARGEST_TRANSACTION, TransactionConflict, Write
+from shared.graph.timestamp import read_timestamp, write_timestamp
 from shared.ports import LedgerRow
 
-if TYPE_CHECKING:
-    from azure.data.tables.aio import TableClient
-
 PREFIX = "ledger"
-_LARGEST_TRANSACTION = 100
 _CONFLICTS_BEFORE_SINGLES = 2
 _AT_ONCE = 8
-_CONFLICTS = {"create": {409}, "update": {404, 412}, "upsert": set[int]()}
 
-_Operation = tuple[Any, ...]
+Writer = Callable[[LedgerRow], Write]
 
 
 class LedgerTable:
@@ -32,21 +29,17 @@ class LedgerTable:
 
     async def create(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
         """Create rows; the etags of those that were not there yet."""
-        return await self._write(period, rows, lambda row: ("create", _entity(partition, row)))
+        return await self._write(period, rows, lambda row: Write(verb="create", row=_entity(partition, row)))
 
     async def replace(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
         """Replace rows whose etags still hold; the new etags of those."""
-        from azure.core import MatchConditions  # noqa: PLC0415 - heavy, on first use
-
-        def operation(row: LedgerRow) -> _Operation:
-            guard = {"mode": "replace", "etag": row.etag, "match_condition": MatchConditions.IfNotModified}
-            return ("update", _entity(partition, row), guard)
-
-        return await self._write(period, rows, operation)
+        return await self._write(
+            period, rows, lambda row: Write(verb="replace", row=_entity(partition, row), etag=row.etag)
+        )
 
     async def put(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> None:
         """Write rows whether or not they exist."""
-        await self._write(period, rows, lambda row: ("upsert", _entity(partition, row), {"mode": "replace"}))
+        await self._write(period, rows, lambda row: Write(verb="put", row=_entity(partition, row)))
 
     async def read(self, period: str, partition: str, key: str) -> LedgerRow | None:
         """Read one row."""
@@ -67,78 +60,52 @@ class LedgerTable:
             await self._storage.drop_table(name)
         return [name.removeprefix(PREFIX) for name in old]
 
-    async def _write(
-        self, period: str, rows: Sequence[LedgerRow], operation: Callable[[LedgerRow], _Operation]
-    ) -> dict[str, str]:
-        table = await self._storage.table(PREFIX + period)
+    async def _write(self, period: str, rows: Sequence[LedgerRow], writer: Writer) -> dict[str, str]:
         written: dict[str, str] = {}
-        for start in range(0, len(rows), _LARGEST_TRANSACTION):
-            together = list(rows[start : start + _LARGEST_TRANSACTION])
-            with self._storage.errors():
-                written |= await _submit(table, together, operation)
+        for start in range(0, len(rows), LARGEST_TRANSACTION):
+            together = list(rows[start : start + LARGEST_TRANSACTION])
+            written |= await self._submit(PREFIX + period, together, writer)
         return written
 
-
-async def _submit(
-    table: "TableClient", rows: list[LedgerRow], operation: Callable[[LedgerRow], _Operation]
-) -> dict[str, str]:
-    from azure.data.tables import TableTransactionError  # noqa: PLC0415
-
-    for _ in range(_CONFLICTS_BEFORE_SINGLES):
-        if not rows:
-            return {}
-        if len(rows) == 1:
-            break
-        try:
-            answers = await table.submit_transaction([operation(row) for row in rows])
-            return {row.key: str(answer["etag"]) for row, answer in zip(rows, answers, strict=True)}
-        except TableTransactionError as problem:
-            if problem.status_code not in _CONFLICTS[operation(rows[0])[0]]:
-                raise
-            del rows[problem.index]
-    return await _one_by_one(table, rows, operation)
-
-
-async def _one_by_one(
-    table: "TableClient", rows: Sequence[LedgerRow], operation: Callable[[LedgerRow], _Operation]
-) -> dict[str, str]:
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
-    gate = asyncio.Semaphore(_AT_ONCE)
-    methods: dict[str, Callable[..., Awaitable[Any]]] = {
-        "create": table.create_entity,
-        "update": table.update_entity,
-        "upsert": table.upsert_entity,
-    }
-
-    async def single(row: LedgerRow) -> tuple[str, str] | None:
-        verb, entity, *options = operation(row)
-        async with gate:
+    async def _submit(self, table: str, rows: list[LedgerRow], writer: Writer) -> dict[str, str]:
+        for _ in range(_CONFLICTS_BEFORE_SINGLES):
+            if not rows:
+                return {}
             try:
-                answer = await methods[verb](entity, **(options[0] if options else {}))
-            except HttpResponseError as problem:
-                if problem.status_code not in _CONFLICTS[verb]:
-                    raise
-                return None
-        return row.key, str(answer["etag"])
+                etags = await self._storage.transact(table, [writer(row) for row in rows])
+                return {row.key: etag for row, etag in zip(rows, etags, strict=True)}
+            except TransactionConflict as conflict:
+                del rows[conflict.index]
+        return await self._one_by_one(table, rows, writer)
 
-    return dict(filter(None, await asyncio.gather(*(single(row) for row in rows))))
+    async def _one_by_one(self, table: str, rows: Sequence[LedgerRow], writer: Writer) -> dict[str, str]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def single(row: LedgerRow) -> tuple[str, str] | None:
+            async with gate:
+                try:
+                    [etag] = await self._storage.transact(table, [writer(row)])
+                except TransactionConflict:
+                    return None
+            return row.key, etag
+
+        return dict(filter(None, await asyncio.gather(*(single(row) for row in rows))))
 
 
-def _entity(partition: str, row: LedgerRow) -> dict[str, Any]:
-    entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": row.key, "Done": ",".join(sorted(row.done))}
-    if row.holder:
-        entity |= {"Holder": row.holder, "Expires": row.expires}
+def _entity(partition: str, row: LedgerRow) -> dict[str, str | bool]:
+    entity: dict[str, str | bool] = {"PartitionKey": partition, "RowKey": row.key, "Done": ",".join(sorted(row.done))}
+    if row.holder and row.expires is not None:
+        entity |= {"Holder": row.holder, "Expires": write_timestamp(row.expires)}
     return entity
 
 
 def _row(entity: Mapping[str, Any]) -> LedgerRow:
-    expires = entity.get("Expires")
+    expires: datetime | None = read_timestamp(entity["Expires"]) if "Expires" in entity else None
     metadata = getattr(entity, "metadata", {})
     return LedgerRow(
         key=entity["RowKey"],
         done=frozenset(filter(None, str(entity.get("Done", "")).split(","))),
         holder=str(entity.get("Holder", "")),
-        expires=expires.astimezone(UTC) if isinstance(expires, datetime) else None,
+        expires=expires,
         etag=str(metadata.get("etag", "")),
     )

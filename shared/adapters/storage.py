@@ -6,17 +6,19 @@ every call: that halves its CPU time, and a Functions app reaches its storage di
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.table_transaction import TableTransactions, Write, make_client
 from shared.errors import StorageError
 from shared.settings import Settings
 from shared.storage_health import StorageHealth
 
 if TYPE_CHECKING:
+    import aiohttp
     from azure.data.tables.aio import TableClient, TableServiceClient
     from azure.storage.blob.aio import BlobServiceClient, ContainerClient
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
@@ -83,6 +85,15 @@ class Storage:
         client: ContainerClient = await self._once(f"container {name}", lambda: self._make_container(name))
         return client
 
+    async def transact(self, table: str, writes: Sequence[Write]) -> list[str]:
+        """Write up to a hundred rows of one partition, all or none; their etags.
+
+        Raises TransactionConflict if one row was there or is not what it was, StorageError for everything else.
+        """
+        await self.table(table)
+        with self.errors():
+            return await self._transactions().submit(table, writes)
+
     async def table_names(self, prefix: str) -> list[str]:
         """List the tables whose names begin with a prefix. Raises StorageError."""
         with self.errors():
@@ -98,8 +109,9 @@ class Storage:
 
     async def close(self) -> None:
         """Close every connection."""
-        for service in self._services.values():
-            await service.close()
+        for name, service in self._services.items():
+            if name != "transactions":  # has nothing of its own to close
+                await service.close()
         self._services.clear()
         self._made.clear()
 
@@ -161,6 +173,24 @@ class Storage:
         service: TableServiceClient = self._service("table", TableServiceClient)
         return service
 
+    def _transactions(self) -> TableTransactions:
+        if "transactions" not in self._services:
+            service = self._table_service()
+            connection = _read_connection_string(self._connection_string())
+            query = connection.get("sharedaccesssignature", "").lstrip("?")
+            options = self._options()
+            client = make_client(
+                service.url,
+                transport=options["transport"],
+                retries=self.patience.retries,
+                backoff=self.patience.backoff,
+                account=service.account_name or "",
+                key=connection.get("accountkey", ""),
+                credential=None if connection else self._credential(),
+            )
+            self._services["transactions"] = TableTransactions(client, service.url, f"?{query}" if query else "")
+        return self._services["transactions"]  # type: ignore[no-any-return]
+
     def _queue_service(self) -> "QueueServiceClient":
         from azure.storage.queue.aio import QueueServiceClient  # noqa: PLC0415
 
@@ -175,10 +205,9 @@ class Storage:
 
     def _service(self, kind: str, client: Any) -> Any:
         if kind not in self._services:
-            connection = self.connection or self.settings.storage
+            connection = self._connection_string()
             if connection:
-                expanded = _EMULATOR if connection.strip().rstrip(";") == "UseDevelopmentStorage=true" else connection
-                made = client.from_connection_string(expanded, **self._options())
+                made = client.from_connection_string(connection, **self._options())
             else:
                 url = f"https://{self.settings.storage_account}.{kind}.{_SUFFIXES[self.settings.graph_cloud]}"
                 key = "endpoint" if kind == "table" else "account_url"
@@ -186,15 +215,18 @@ class Storage:
             self._services[kind] = made
         return self._services[kind]
 
+    def _connection_string(self) -> str:
+        connection = self.connection or self.settings.storage
+        return _EMULATOR if connection.strip().rstrip(";") == "UseDevelopmentStorage=true" else connection
+
     def _options(self) -> dict[str, Any]:
         from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
 
-        verify: bool | str | ssl.SSLContext = self.ca_bundle or True
         return {
             # a transport of our own takes its time limits here: those given to the client never reach it
             "transport": AioHttpTransport(
-                use_env_settings=False,
-                connection_verify=verify,
+                session=self._session(),
+                session_owner=False,
                 connection_timeout=self.patience.connect,
                 read_timeout=self.patience.read,
             ),
@@ -205,6 +237,19 @@ class Storage:
             "increment_base": 0,
             "random_jitter_range": self.patience.backoff / 2,
         }
+
+    def _session(self) -> "aiohttp.ClientSession":
+        """One session for all services. The transport's own would read the authorities' file anew for every request."""
+        import aiohttp  # noqa: PLC0415 - heavy, on first use
+
+        if "session" not in self._services:
+            context = ssl.create_default_context(cafile=self.ca_bundle)
+            self._services["session"] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # as the transport's own: the SDK unpacks
+            )
+        return self._services["session"]  # type: ignore[no-any-return]
 
     def _credential(self) -> Any:
         if "identity" not in self._services:
@@ -217,3 +262,9 @@ class Storage:
             else:
                 self._services["identity"] = DefaultAzureCredential()
         return self._services["identity"]
+
+
+def _read_connection_string(text: str) -> dict[str, str]:
+    """Read ``Name=value`` pairs; names in lower case, a value may hold equals signs. Nothing from nothing."""
+    pairs = (part.partition("=") for part in text.split(";") if part.strip())
+    return {name.strip().lower(): value for name, _, value in pairs}

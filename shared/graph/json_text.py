@@ -14,31 +14,45 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _DEEP = 100
 """More brackets than this in one element, and it is written anew: that tells whether it is nested too deep to be kept."""
 
-Scan = Callable[[str, int], tuple[Any, int]]
+
+class _BeyondFloatError(Exception):
+    """A number is too large for a float: it reads as infinity, which no JSON can say."""
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if not isfinite(number):
+        raise _BeyondFloatError
+    return number
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_PLAIN = json.JSONDecoder(parse_constant=_refuse_constant)
+# what raw_decode is made of, without its exceptions
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite
+).scan_once  # type: ignore[attr-defined]
 
 
 def read_object(body: bytes, *, array: str) -> tuple[Any, list[str]]:
     """Read a document; and where it is an object with this array, the text of each element.
 
-    A text is empty where it cannot stand in another ASCII document as it is: an element with other characters, with numbers
-    beyond a float, or nested deep. Raises ValueError or RecursionError, as `json.loads` does.
+    A text is empty where it cannot stand in another ASCII document as it is: an element with other characters, nested deep, or
+    in a document with numbers beyond a float. Raises ValueError or RecursionError, as `json.loads` does.
     """
     text = body.decode(json.detect_encoding(body), "surrogatepass")
-    overflown: list[str] = []
-
-    def number(written: str) -> float:
-        value = float(written)
-        if not isfinite(value):
-            overflown.append(written)
-        return value
-
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=number)
-    scan: Scan = decoder.scan_once  # type: ignore[attr-defined]  # what raw_decode is made of, without its slicing
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
-        return decoder.decode(text), []
+        return _PLAIN.decode(text), []
     try:
-        document, texts, at = _read_members(text, at, scan, array, overflown)
+        document, texts, at = _read_members(text, at, array)
+    except _BeyondFloatError:
+        document = _PLAIN.decode(text)
+        found = document.get(array)
+        return document, [""] * len(found) if isinstance(found, list) else []
     except StopIteration as stop:
         raise json.JSONDecodeError("Expecting value", text, stop.value) from None
     if _skip(text, at) != len(text):
@@ -46,9 +60,7 @@ def read_object(body: bytes, *, array: str) -> tuple[Any, list[str]]:
     return document, texts
 
 
-def _read_members(
-    text: str, at: int, scan: Scan, array: str, overflown: list[str]
-) -> tuple[dict[str, Any], list[str], int]:
+def _read_members(text: str, at: int, array: str) -> tuple[dict[str, Any], list[str], int]:
     document: dict[str, Any] = {}
     texts: list[str] = []
     at = _skip(text, at + 1)
@@ -57,30 +69,29 @@ def _read_members(
     while True:
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
-        name, at = scan(text, at)
+        name, at = _scan(text, at)
         at = _skip(text, _expect(text, _skip(text, at), ":"))
         if name == array:
             texts = []
         if name == array and text[at : at + 1] == "[":
-            document[name], at = _read_elements(text, at, scan, texts, overflown)
+            document[name], at = _read_elements(text, at, texts)
         else:
-            document[name], at = scan(text, at)
+            document[name], at = _scan(text, at)
         at = _skip(text, at)
         if text[at : at + 1] == "}":
             return document, texts, at + 1
         at = _skip(text, _expect(text, at, ","))
 
 
-def _read_elements(text: str, at: int, scan: Scan, texts: list[str], overflown: list[str]) -> tuple[list[Any], int]:
+def _read_elements(text: str, at: int, texts: list[str]) -> tuple[list[Any], int]:
     elements: list[Any] = []
     at = _skip(text, at + 1)
     if text[at : at + 1] == "]":
         return elements, at + 1
     while True:
-        overflown.clear()
-        element, end = scan(text, at)
+        element, end = _scan(text, at)
         elements.append(element)
-        texts.append("" if overflown else _as_it_is(text[at:end]))
+        texts.append(_as_it_is(text[at:end]))
         at = _skip(text, end)
         if text[at : at + 1] == "]":
             return elements, at + 1
@@ -100,7 +111,3 @@ def _expect(text: str, at: int, delimiter: str) -> int:
     if text[at : at + 1] != delimiter:
         raise json.JSONDecodeError(f"Expecting {delimiter!r} delimiter", text, at)
     return at + 1
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

@@ -520,6 +520,30 @@ def test_received_is_written_in_utc() -> None:
     assert '"received":"2026-11-20T12:00:00.000001Z"' in verdict.envelopes[0]
 
 
+@given(
+    st.lists(strategies.JSON_VALUES, min_size=1, max_size=4),
+    st.sampled_from([None, 0, 3]),
+    st.booleans(),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+)
+def test_however_a_body_is_written_the_same_is_kept(
+    oddities: list[Any], indent: int | None, escaped: Any, encoding: str
+) -> None:
+    items = [notification(str(number), odd=odd) for number, odd in enumerate(oddities)]
+    text = json.dumps({"a": [1], "value": items, "validationTokens": None}, indent=indent, ensure_ascii=escaped)
+    body = text.encode(encoding, "surrogatepass")
+    verdict = judged(body)
+    payloads = dict(verdict.payloads)
+    found = [
+        item.notification or json.loads(payloads[item.payload or ""])
+        for each in envelopes(verdict)
+        for item in each.items
+    ]
+
+    assert found == json.loads(body)["value"]
+    assert all(each.isascii() for each in verdict.envelopes)
+
+
 # -- lifecycle and the samples of others ------------------------------------------------------------------------------
 
 

@@ -119,8 +119,11 @@ async def test_a_handler_of_the_second_of_two_merged_items_is_not_forgotten_when
         edits.registration(changes=frozenset({"updated"})),
     ]
     await app.receive(notification("7"), notification("7", changeType="updated"))
+    await app.run(until=NOW)
+    [(_, waiting)] = app.waiting()
     await app.run()
 
+    assert (waiting.owed, (waiting.notification or {})["changeType"]) == (("edits",), "updated")
     assert [len(handler.changes) for handler in (news, edits)] == [1, 1]
 
 
