@@ -31,7 +31,8 @@ def build(reception: Reception) -> func.Blueprint:
             kept.set(list(reply.envelopes))
         if reply.work:
             work.set(list(reply.work))
-        return func.HttpResponse(reply.body, status_code=reply.status, headers=HANDSHAKE_HEADERS, mimetype="text/plain")
+        headers = HANDSHAKE_HEADERS if reply.body else None
+        return func.HttpResponse(reply.body, status_code=reply.status, headers=headers, mimetype="text/plain")
 
     @blueprint.function_name("notifications")
     @blueprint.route("notifications", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -32,7 +32,10 @@ def main() -> int:
         check_node()
         if is_stale("python", [ROOT / "requirements.txt", ROOT / "pyproject.toml"]) or not PYTHON.exists():
             install_python()
-        if is_stale("node", [ROOT / "local" / "package-lock.json"]) or not (ROOT / "local/node_modules/azurite").exists():
+        if (
+            is_stale("node", [ROOT / "local" / "package-lock.json"])
+            or not (ROOT / "local/node_modules/azurite").exists()
+        ):
             install_node()
         run([PYTHON, "-m", "local", "keys"], "making local keys")
     except SetupError as problem:
@@ -45,11 +48,15 @@ def check_node() -> None:
     """Refuse early and clearly where Node is missing or old."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
-        raise SetupError(f"Node.js with npm is not on the PATH; install version {OLDEST_NODE} or later (nodejs.org) and try again")
+        raise SetupError(
+            f"Node.js with npm is not on the PATH; install version {OLDEST_NODE} or later (nodejs.org) and try again"
+        )
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     major = version.lstrip("v").partition(".")[0]
     if not major.isdecimal() or int(major) < OLDEST_NODE:
-        raise SetupError(f"Node.js {version or 'that does not start'} is too old for Azurite; install version {OLDEST_NODE} or later")
+        raise SetupError(
+            f"Node.js {version or 'that does not start'} is too old for Azurite; install version {OLDEST_NODE} or later"
+        )
 
 
 def install_python() -> None:
@@ -79,7 +86,9 @@ def run(command: list[Path | str], what: str, *, folder: Path = ROOT) -> None:
         )
     if done.returncode:
         said = "\n".join(LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
-        raise SetupError(f"{what} failed; it said:\n{said}\nIs the network there? The same command again goes on where it stopped.")
+        raise SetupError(
+            f"{what} failed; it said:\n{said}\nIs the network there? The same command again goes on where it stopped."
+        )
 
 
 def is_stale(name: str, files: list[Path]) -> bool:

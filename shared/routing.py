@@ -42,14 +42,15 @@ class HandlerChoice:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    instance: str = field(init=False, compare=False)
+    """The name in ledger and ``owed``: one handler with two sets of options is two."""
 
-    @property
-    def instance(self) -> str:
-        """The name in ledger and ``owed``: one handler with two sets of options is two."""
-        if not self.options:
-            return self.name
-        told = json.dumps(self.options, sort_keys=True).encode()
-        return f"{self.name}~{hashlib.sha256(told).hexdigest()[:8]}"
+    def __post_init__(self) -> None:
+        instance = self.name
+        if self.options:
+            told = json.dumps(self.options, sort_keys=True).encode()
+            instance += f"~{hashlib.sha256(told).hexdigest()[:8]}"
+        object.__setattr__(self, "instance", instance)  # it is asked for with every item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, NoReturn
 
+_SPACES = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DEEP = 100
 """More brackets than this in one element, and it is written anew: that tells whether it is nested too deep to be kept."""
@@ -103,6 +104,8 @@ def _as_it_is(written: str) -> str:
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] not in _SPACES:
+        return at
     found = _SPACE.match(text, at)
     return found.end() if found else at
 
