@@ -18,6 +18,7 @@ from local.demo.report import ProgressLine, show_report
 from local.demo.stage import ROOT, set_up
 
 _FOLDER = Path(".earshot") / "demo"
+_WIDTH = 104
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Set up, play, reckon, report."""
-    console = Console(highlight=False)
+    console = make_console()
     started = time.monotonic()
     folder = prepare(arguments.folder)
     try:
@@ -52,6 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(reckoning.as_data(), indent=2) + "\n", encoding="utf-8")
     return 0 if reckoning.holds else 1
+
+
+def make_console() -> Console:
+    """Make the console: as wide as the terminal, or wide enough for the report where there is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
 def prepare(folder: Path) -> Path:

@@ -6,7 +6,7 @@ import signal
 
 from rich.console import Console
 
-from local.demo.cli import add_stage_arguments, prepare
+from local.demo.cli import add_stage_arguments, make_console, prepare
 from local.demo.processes import StageError
 from local.demo.stage import Stage, set_up
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    console = Console(highlight=False)
+    console = make_console()
     try:
         asyncio.run(_stay(arguments, console))
     except StageError as problem:
