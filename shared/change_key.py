@@ -10,6 +10,17 @@ from shared.graph.notification import resource_data
 from shared.graph.resource import Resource
 from shared.graph.timestamp import read_timestamp
 
+_VERSIONS = (
+    ("data", "@odata.etag"),
+    ("content", "@odata.etag"),
+    ("content", "etag"),
+    ("content", "lastModifiedDateTime"),
+    ("data", "sequenceNumber"),
+    ("data", "eventTime"),
+    ("signature", "dataSignature"),
+)
+"""Where a version may stand, the best place first."""
+
 
 def read_version(notification: Mapping[str, Any], content: Mapping[str, Any] | None) -> str:
     """Read the version that a change brought about; empty where nothing tells it from another change.
@@ -19,19 +30,11 @@ def read_version(notification: Mapping[str, Any], content: Mapping[str, Any] | N
     change may be handled twice, and never not at all.
     """
     data = resource_data(notification)
-    known = content or {}
-    candidates = (
-        data.get("@odata.etag"),
-        known.get("@odata.etag"),
-        known.get("etag"),
-        known.get("lastModifiedDateTime"),
-        data.get("sequenceNumber"),
-        data.get("eventTime"),
-        _signature(notification),
-    )
-    for candidate in candidates:
-        if isinstance(candidate, str | int) and not isinstance(candidate, bool) and candidate != "":
-            return str(candidate)
+    sources = {"data": data, "content": content or {}, "signature": _signature(notification)}
+    for source, name in _VERSIONS:
+        version = sources[source].get(name)
+        if version and isinstance(version, (str, int)) and version is not True:
+            return str(version)
     return ""
 
 
@@ -59,6 +62,6 @@ def is_deletion(change_type: str, content: Mapping[str, Any] | None) -> bool:
     return change_type == "deleted" or "@removed" in known or known.get("deletedDateTime") is not None
 
 
-def _signature(notification: Mapping[str, Any]) -> object:
+def _signature(notification: Mapping[str, Any]) -> Mapping[str, Any]:
     content = notification.get("encryptedContent")
-    return content.get("dataSignature") if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}

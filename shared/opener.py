@@ -115,7 +115,8 @@ class Opener:
         """Decrypt in threads, several items a thread: OpenSSL lets go of the interpreter, and a hop costs 0.1 ms."""
         loop = asyncio.get_running_loop()
         groups = [works[start : start + _DECRYPT_TOGETHER] for start in range(0, len(works), _DECRYPT_TOGETHER)]
-        await asyncio.gather(*(loop.run_in_executor(self.threads, decrypt_all, group) for group in groups))
+        for running in [loop.run_in_executor(self.threads, decrypt_all, group) for group in groups]:
+            await running
 
     def _make_change(self, work: Work, envelope: Envelope) -> bool:
         """Make the change and find its handlers; False if only its content, still to be fetched, can identify it."""
@@ -126,7 +127,7 @@ class Opener:
         if not routes:
             work.endings.append(Dropped(why="no handler"))
             return True
-        version = version_of(opened)
+        version, deleted = version_of(opened), opened.deleted
         work.routes = routes
         work.change = Change(
             subscription=opened.name,
@@ -134,17 +135,16 @@ class Opener:
             change_type=opened.notification.change_type,
             resource=opened.resource,
             version=version,
-            deleted=opened.deleted,
+            deleted=deleted,
             received=envelope.received,
             via=envelope.via,
             item_id=work.item.item_id,
-            key=key_of(opened, version),
+            key=key_of(opened, version, deleted=deleted),
             notification=opened.notification.raw,
             content=opened.content,
             _fetch=self.fetch,
         )
-        wants_content = any(route.registration.content for route in routes)
-        return bool(version) or opened.deleted or not wants_content
+        return bool(version) or deleted or not any(route.registration.content for route in routes)
 
     async def _identify_by_content(self, work: Work) -> None:
         change, opened = work.change, work.opened
@@ -153,7 +153,7 @@ class Opener:
         fetched = replace(opened, content=await change.fetch())
         change.version = version_of(fetched)
         change.deleted = fetched.deleted
-        change.key = key_of(fetched, change.version)
+        change.key = key_of(fetched, change.version, deleted=change.deleted)
 
     async def fetch(self, change: Change) -> None:
         """Get a change's resource from Graph; 404 says that it is gone. Raises GraphApiError for other refusals."""

@@ -115,7 +115,7 @@ def version_of(opened: Opened) -> str:
     return read_version(opened.notification.raw, opened.content)
 
 
-def key_of(opened: Opened, version: str) -> str:
+def key_of(opened: Opened, version: str, *, deleted: bool) -> str:
     """Make the change's key; empty where there is no version to tell it from another change."""
     if not version:
         return ""
@@ -124,5 +124,5 @@ def key_of(opened: Opened, version: str) -> str:
         tenant_id=opened.notification.tenant_id,
         resource=opened.resource,
         version=version,
-        deleted=opened.deleted,
+        deleted=deleted,
     )

@@ -25,7 +25,8 @@ _AES_BLOCK_BYTES = 16
 # Graph wraps keys with OAEP over SHA-1, for the hash and for MGF1; SHA-256 fails (docs#7345).
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - Graph's choice
 
-_PARTS = ("data", "dataKey", "dataSignature", "encryptionCertificateId", "encryptionCertificateThumbprint")
+_NEEDED = dict.fromkeys(("data", "dataKey", "dataSignature", "encryptionCertificateId")).keys()
+_PARTS = (*_NEEDED, "encryptionCertificateThumbprint")
 
 Unwrap = Callable[[bytes], bytes]
 """Open a wrapped AES key; raises ValueError where it does not open."""
@@ -68,18 +69,17 @@ def read_encrypted_content(notification: Mapping[str, Any]) -> EncryptedContent 
         return None
     if not isinstance(raw, dict):
         raise GraphProtocolError("encryptedContent is not an object")
-    values = [_folded(raw, name) for name in _PARTS]
-    if not all(isinstance(value, str) and value for value in values[:4]):
-        raise GraphProtocolError("encryptedContent lacks data, dataKey, dataSignature or encryptionCertificateId")
-    data, data_key, data_signature, certificate_id, thumbprint = (
-        value if isinstance(value, str) else "" for value in values
-    )
+    named = raw if raw.keys() >= _NEEDED else {name: _folded(raw, name) for name in _PARTS}
+    for name in _NEEDED:
+        if not isinstance(named[name], str) or not named[name]:
+            raise GraphProtocolError(f"encryptedContent lacks {name}")
+    thumbprint = named.get("encryptionCertificateThumbprint")
     return EncryptedContent(
-        data=data,
-        data_key=data_key,
-        data_signature=data_signature,
-        certificate_id=certificate_id,
-        certificate_thumbprint=thumbprint,
+        data=named["data"],
+        data_key=named["dataKey"],
+        data_signature=named["dataSignature"],
+        certificate_id=named["encryptionCertificateId"],
+        certificate_thumbprint=thumbprint if isinstance(thumbprint, str) else "",
     )
 
 
@@ -88,9 +88,7 @@ def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
 
     Raises DecryptionError, the same for every reason.
     """
-    if content.certificate_thumbprint and not hmac.compare_digest(
-        content.certificate_thumbprint.upper().encode("utf-8", "surrogatepass"), key.thumbprint.encode()
-    ):
+    if content.certificate_thumbprint and content.certificate_thumbprint.upper() != key.thumbprint:  # no secret
         raise DecryptionError
     try:
         aes_key = key.unwrap(binascii.a2b_base64(content.data_key, strict_mode=True))
