@@ -119,6 +119,8 @@ class Composition:
         for name in ("storage", "prompt_storage", "targets"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
+        for storage in self.__dict__.get("foreign_storages", {}).values():
+            await storage.close()
         if "graph" in self.__dict__:
             self.graph.close()
         if "threads" in self.__dict__:
@@ -261,14 +263,24 @@ class Composition:
             verify=verify(self.settings.environ),
         )
 
+    def _storage_of(self, connection: str) -> Storage:
+        if not connection:
+            return self.storage
+        if connection not in self.foreign_storages:
+            self.foreign_storages[connection] = self._storage(PATIENT, connection)
+        return self.foreign_storages[connection]
+
+    @cached_property
+    def foreign_storages(self) -> dict[str, Storage]:
+        """Accounts of others that `forward` puts messages into, by connection string."""
+        return {}
+
     @cached_property
     def targets(self) -> Targets:
         """Where `forward` sends to."""
         return Targets(
             environ=self.settings.environ,
-            queue=lambda name, connection: StorageQueue(
-                self._storage(PATIENT, connection) if connection else self.storage, name
-            ),
+            queue=lambda name, connection: StorageQueue(self._storage_of(connection), name),
             ca_bundle=ca_bundle(self.settings.environ),
             now=utc_now,
         )

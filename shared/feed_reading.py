@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import StorageError
+from shared.feeds import is_feed_id
 from shared.graph.timestamp import write_timestamp
 from shared.ports import FeedLogRow, FeedStore
 
@@ -44,7 +45,7 @@ class FeedReading:
         if after is not None and before is not None:
             return 400, _error("BadRequest", "give either 'after' or 'before'")
         try:
-            if not any(each.feed == feed for each in await self.store.feeds()):
+            if not is_feed_id(feed) or await self.store.find(feed) is None:
                 return 404, _error("NotFound", "there is no feed of this id; GET /api/feeds lists them")
             rows = await self.store.page(feed, after=after, before=before, top=top)
         except StorageError as problem:

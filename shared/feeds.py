@@ -5,6 +5,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from shared.graph.resource import Resource
 from shared.ports import FeedEntry, FeedSummary
 
+_FEED_ID = re.compile(r"f[a-z2-7]{24}")
 _KINDS: Mapping[str, str] = {"channels": "channel", "chats": "chat", "mailFolders": "mail folder", "users": "mailbox"}
 
 
@@ -28,6 +30,11 @@ def feed_id(container: Resource) -> str:
     """Make the stable, URL-safe id of a feed from its normalised resource."""
     digest = hashlib.sha256(str(container).encode("utf-8", "surrogatepass")).digest()
     return "f" + base64.b32encode(digest[:15]).decode().lower()
+
+
+def is_feed_id(text: str) -> bool:
+    """Tell whether a text can be a feed's id, before anybody looks for it."""
+    return _FEED_ID.fullmatch(text) is not None
 
 
 def overtakes(entry: FeedEntry, known: FeedEntry) -> bool:

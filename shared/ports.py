@@ -216,6 +216,10 @@ class FeedStore(Protocol):
         """List the feeds that have ever had an item, in the order of their ids."""
         ...
 
+    async def find(self, feed: str) -> FeedSummary | None:
+        """Find one feed by its id."""
+        ...
+
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read up to ``top`` change-log rows: those after a position, oldest first, or those before one, newest first."""
         ...

@@ -87,7 +87,7 @@ class Azurite:
             self.blob_port, self.queue_port, self.table_port = free_ports(3)
         self._process = subprocess.Popen(
             [node, str(_SCRIPT), *self._arguments()],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # held open for as long as its owner lives: fast.js ends with it
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the owner, who then stops it in order
@@ -131,8 +131,9 @@ class Azurite:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stderr:
-            process.stderr.close()
+        for stream in (process.stdin, process.stderr):
+            if stream:
+                stream.close()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -36,4 +36,7 @@ Extents.prototype.deleteExtent = async function (id) {
   if (found) extents.remove(found);
 };
 
+// Whoever started us holds the other end of our input; when that is gone, even by kill -9, so are we.
+process.stdin.on('end', () => process.exit(0)).resume();
+
 require(base + '/dist/src/azurite.js');

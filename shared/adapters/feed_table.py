@@ -198,7 +198,12 @@ class FeedTable:
         table = await self._storage.table(_TABLE)
         with self._storage.errors():
             rows = [row async for row in table.query_entities(f"PartitionKey eq '{_INDEX}'")]
-        return [FeedSummary(feed=row["RowKey"], resource=row["Resource"], kind=row["Kind"]) for row in rows]
+        return [_summary(row) for row in rows]
+
+    async def find(self, feed: str) -> FeedSummary | None:
+        """Find one feed."""
+        row = await self._read(_INDEX, feed)
+        return None if row is None else _summary(row)
 
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read change-log rows, each with its item's current state."""
@@ -248,6 +253,10 @@ def _plan(
             logged.append(Write(verb="create", row=row))
     changed = [Write(verb="put" if key in known else "create", row=row) for key, row in rows.items()]
     return _Plan(results=results, writes=[*changed, *logged], last=position)
+
+
+def _summary(row: Mapping[str, Any]) -> FeedSummary:
+    return FeedSummary(feed=row["RowKey"], resource=row["Resource"], kind=row["Kind"])
 
 
 def _is_refusal(problem: Exception) -> bool:

@@ -196,6 +196,12 @@ class MemoryFeedStore:
         self.outage.check()
         return [self.by_id[name].summary for name in sorted(self.by_id)]
 
+    async def find(self, feed: str) -> FeedSummary | None:
+        """Find one feed."""
+        self.outage.check()
+        there = self.by_id.get(feed)
+        return there.summary if there else None
+
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read change-log rows, each with its item's current state."""
         self.outage.check()

@@ -277,3 +277,9 @@ async def test_a_table_that_somebody_deleted_is_made_again(storage: Storage, fee
         await store.apply(feed, message("m2"))
     assert await store.apply(feed, message("m3"))
     assert feed in await store.feeds()
+
+
+async def test_one_feed_is_found_by_its_id(store: FeedStore, feed: FeedSummary) -> None:
+    assert await store.find(feed.feed) is None
+    await store.apply(feed, message("m1"))
+    assert await store.find(feed.feed) == feed
