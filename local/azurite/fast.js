@@ -38,5 +38,6 @@ Extents.prototype.deleteExtent = async function (id) {
 
 // Whoever started us holds the other end of our input; when that is gone, even by kill -9, so are we.
 process.stdin.on('end', () => process.exit(0)).resume();
+process.stdin.unref(); // listening for that must not keep us alive after SIGTERM
 
 require(base + '/dist/src/azurite.js');
