@@ -110,7 +110,7 @@ class Composition:
         if problems:
             left_out = ", ".join(part for part, lacking in parts.items() if lacking)
             _LOGGER.error("%s will not run: %s", left_out, SettingsError(problems))
-        store = self.subscription_table if self.settings.storage or self.settings.storage_account else None
+        store = self.subscription_table if self.settings.has_storage else None
         status = Status(parts=parts, store=store, now=utc_now)
         return [*built, health.build(status, warm=self.tokens.warm)]
 

@@ -92,6 +92,12 @@ class Settings:
     """Connection string of the storage account for the host and our queues, tables and blobs. Or use the account name."""
     storage_account: str = ""
     """Name of that account, reached with the app's identity: no key. Used when there is no connection string."""
+    storage_blob_uri: str = ""
+    """Address of its blob service, where the cloud's own form does not fit: a private name, another domain. https."""
+    storage_queue_uri: str = ""
+    """Address of its queue service; give all three or none."""
+    storage_table_uri: str = ""
+    """Address of its table service."""
     graph_cloud: str = "global"
     """Which of Microsoft's clouds: global, usgov, usgov-dod, china. It implies endpoint and authority."""
     graph_endpoint: str = ""
@@ -175,6 +181,12 @@ class Settings:
         return Settings(**(kept | changes))
 
     @property
+    def has_storage(self) -> bool:
+        """Whether there is an account: by connection string, by name, or by the addresses of its services."""
+        addresses = self.storage_blob_uri and self.storage_queue_uri and self.storage_table_uri
+        return bool(self.storage or self.storage_account or addresses)
+
+    @property
     def authority(self) -> str:
         """Where tokens and signing keys come from."""
         return self.graph_authority or CLOUDS[self.graph_cloud].authority
@@ -199,7 +211,7 @@ class Settings:
         if any(name == malformed for malformed, _ in self.problems):
             return True  # it is there; what is wrong with it is said once
         if name == "AzureWebJobsStorage":
-            return bool(self.storage or self.storage_account)
+            return self.has_storage
         return bool(getattr(self, NAMES[name][0]))
 
 
@@ -295,6 +307,9 @@ def _days(text: str) -> timedelta:
 NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "AzureWebJobsStorage": ("storage", _text),
     "AzureWebJobsStorage__accountName": ("storage_account", _text),
+    "AzureWebJobsStorage__blobServiceUri": ("storage_blob_uri", _url(loopback_http=False)),
+    "AzureWebJobsStorage__queueServiceUri": ("storage_queue_uri", _url(loopback_http=False)),
+    "AzureWebJobsStorage__tableServiceUri": ("storage_table_uri", _url(loopback_http=False)),
     "GRAPH_CLOUD": ("graph_cloud", _one_of(*CLOUDS)),
     "GRAPH_ENDPOINT": ("graph_endpoint", _url(loopback_http=True)),
     "GRAPH_AUTHORITY": ("graph_authority", _url(loopback_http=False)),

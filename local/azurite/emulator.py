@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,24 +40,31 @@ def free_ports(count: int) -> list[int]:
 class Azurite:
     """One emulator. Use it as a context manager, or `start` and `stop` it.
 
-    ``access_log`` is where it writes a line a request; None for no log.
+    ``access_log`` is where it writes a line a request; None for no log. With a ``certificate`` (PEM with its key) it speaks https
+    and takes identities' tokens as well as its key.
     """
 
     blob_port: int = 0
     queue_port: int = 0
     table_port: int = 0
     access_log: Path | None = None
+    certificate: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def connection_string(self) -> str:
         """What `AzureWebJobsStorage` is set to."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};"
-            f"BlobEndpoint=http://127.0.0.1:{self.blob_port}/{ACCOUNT};"
-            f"QueueEndpoint=http://127.0.0.1:{self.queue_port}/{ACCOUNT};"
-            f"TableEndpoint=http://127.0.0.1:{self.table_port}/{ACCOUNT};"
+            f"DefaultEndpointsProtocol={'https' if self.certificate else 'http'};AccountName={ACCOUNT};AccountKey={KEY};"
+            f"BlobEndpoint={self.address('blob')};"
+            f"QueueEndpoint={self.address('queue')};"
+            f"TableEndpoint={self.address('table')};"
         )
+
+    def address(self, service: str) -> str:
+        """Where ``blob``, ``queue`` or ``table`` answers, with the account's name."""
+        port = {"blob": self.blob_port, "queue": self.queue_port, "table": self.table_port}[service]
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{port}/{ACCOUNT}"
 
     @property
     def pid(self) -> int:
@@ -99,7 +104,9 @@ class Azurite:
         ports = ["--blobPort", self.blob_port, "--queuePort", self.queue_port, "--tablePort", self.table_port]
         quiet = ["--silent", "--disableTelemetry", "--inMemoryPersistence", "--skipApiVersionCheck"]
         log = ["--debug", str(self.access_log)] if self.access_log else []
-        return [*map(str, ports), *quiet, *log]
+        pem = str(self.certificate)
+        secure = ["--oauth", "basic", "--cert", pem, "--key", pem] if self.certificate else []
+        return [*map(str, ports), *quiet, *log, *secure]
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
@@ -145,11 +152,9 @@ class Azurite:
 
 
 def _answers(port: int) -> bool:
+    """Tell whether somebody accepts connections: each service opens its port when it is ready."""
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
-    except urllib.error.HTTPError as answer:
-        answer.close()
-        return True  # it wants a signature: it is there
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
     return True

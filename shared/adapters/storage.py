@@ -209,7 +209,8 @@ class Storage:
             if connection:
                 made = client.from_connection_string(connection, **self._options())
             else:
-                url = f"https://{self.settings.storage_account}.{kind}.{_SUFFIXES[self.settings.graph_cloud]}"
+                own = f"https://{self.settings.storage_account}.{kind}.{_SUFFIXES[self.settings.graph_cloud]}"
+                url = getattr(self.settings, f"storage_{kind}_uri") or own
                 key = "endpoint" if kind == "table" else "account_url"
                 made = client(**{key: url}, credential=self._credential(), **self._options())
             self._services[kind] = made
