@@ -5,6 +5,7 @@ up at once: only we can have minted it, and its row was written before Graph hea
 at most once a second a name.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 
 from shared.declaration import Declaration, DeclaredSubscription
@@ -24,6 +25,7 @@ class KnownSubscriptions:
         self._store = store
         self._now = now
         self._generations: dict[str, tuple[int, datetime]] = {}
+        self._looking: dict[str, asyncio.Lock] = {}
 
     def recall(self, state: ClientState) -> DeclaredSubscription | None:
         """Answer from memory alone; None if it takes a look, or if the name is not declared."""
@@ -37,11 +39,12 @@ class KnownSubscriptions:
         declared = self._declaration.find(state.name)
         if declared is None:
             return None
-        known = self._generations.get(state.name)
-        if known is None or self._now() - known[1] > _good_for(state, known[0]):
-            row = await self._store.read(state.name)
-            known = (row.generation if row else -1, self._now())
-            self._generations[state.name] = known
+        async with self._looking.setdefault(state.name, asyncio.Lock()):  # sixty items of an envelope look once
+            known = self._generations.get(state.name)
+            if known is None or self._now() - known[1] > _good_for(state, known[0]):
+                row = await self._store.read(state.name)
+                known = (row.generation if row else -1, self._now())
+                self._generations[state.name] = known
         return declared if _is_accepted(state, known[0]) else None
 
 
