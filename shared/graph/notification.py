@@ -14,9 +14,6 @@ from shared.graph.json_text import read_object
 TenantId = NewType("TenantId", str)
 SubscriptionId = NewType("SubscriptionId", str)
 
-EVENT_HUB_PROBE = "NA"
-"""The ``subscriptionId`` of the message with which Graph tests an Event Hub."""
-
 _NAMES = {
     name.lower(): name
     for name in (
