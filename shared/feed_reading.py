@@ -5,7 +5,7 @@ and a late arrival, an edit or a deletion takes the next one.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +50,15 @@ class FeedReading:
             rows = await self.store.page(feed, after=after, before=before, top=top)
         except StorageError as problem:
             return _unavailable(problem)
-        return 200, json.dumps(_page(rows, top=top, forwards=after is not None))
+        return 200, json.dumps(_page(rows, forwards=after is not None))
 
 
-def _page(rows: tuple[FeedLogRow, ...] | Any, *, top: int, forwards: bool) -> dict[str, Any]:
+def _page(rows: Sequence[FeedLogRow], *, forwards: bool) -> dict[str, Any]:
     page: dict[str, Any] = {"changes": [_change(row) for row in rows]}
     positions = [row.position for row in rows]
     if positions and forwards:
         page["after"] = max(positions)
-    elif positions and min(positions) > 1 and len(positions) >= top:
+    elif positions and min(positions) > 1:  # they have no holes: there is more behind
         page["before"] = min(positions)
     return page
 

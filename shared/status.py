@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import StorageError
+from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.ports import Clock, SubscriptionStore
 
@@ -48,7 +49,7 @@ class Status:
         return 200, json.dumps(body)
 
 
-def _row(row: Any) -> dict[str, Any]:
+def _row(row: LiveSubscription) -> dict[str, Any]:
     return {
         "name": row.name,
         "resource": row.resource,

@@ -19,6 +19,7 @@ from shared.storage_health import StorageHealth
 
 if TYPE_CHECKING:
     import aiohttp
+    from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableClient, TableServiceClient
     from azure.storage.blob.aio import BlobServiceClient, ContainerClient
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
@@ -175,13 +176,15 @@ class Storage:
 
     def _transactions(self) -> TableTransactions:
         if "transactions" not in self._services:
+            from azure.core.utils import parse_connection_string  # noqa: PLC0415
+
             service = self._table_service()
-            connection = _read_connection_string(self._connection_string())
+            text = self._connection_string()
+            connection = parse_connection_string(text) if text else {}
             query = connection.get("sharedaccesssignature", "").lstrip("?")
-            options = self._options()
             client = make_client(
                 service.url,
-                transport=options["transport"],
+                transport=self._transport(),
                 retries=self.patience.retries,
                 backoff=self.patience.backoff,
                 account=service.account_name or "",
@@ -221,16 +224,8 @@ class Storage:
         return _EMULATOR if connection.strip().rstrip(";") == "UseDevelopmentStorage=true" else connection
 
     def _options(self) -> dict[str, Any]:
-        from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
-
         return {
-            # a transport of our own takes its time limits here: those given to the client never reach it
-            "transport": AioHttpTransport(
-                session=self._session(),
-                session_owner=False,
-                connection_timeout=self.patience.connect,
-                read_timeout=self.patience.read,
-            ),
+            "transport": self._transport(),
             "retry_total": self.patience.retries,
             "retry_backoff_factor": self.patience.backoff,
             # queues and blobs have words of their own: without these the first retry comes after 15 seconds
@@ -238,6 +233,17 @@ class Storage:
             "increment_base": 0,
             "random_jitter_range": self.patience.backoff / 2,
         }
+
+    def _transport(self) -> "AioHttpTransport":
+        """Make a transport over our session. It takes its time limits here: those given to a client never reach it."""
+        from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
+
+        return AioHttpTransport(
+            session=self._session(),
+            session_owner=False,
+            connection_timeout=self.patience.connect,
+            read_timeout=self.patience.read,
+        )
 
     def _session(self) -> "aiohttp.ClientSession":
         """One session for all services. The transport's own would read the authorities' file anew for every request."""
@@ -263,9 +269,3 @@ class Storage:
             else:
                 self._services["identity"] = DefaultAzureCredential()
         return self._services["identity"]
-
-
-def _read_connection_string(text: str) -> dict[str, str]:
-    """Read ``Name=value`` pairs; names in lower case, a value may hold equals signs. Nothing from nothing."""
-    pairs = (part.partition("=") for part in text.split(";") if part.strip())
-    return {name.strip().lower(): value for name, _, value in pairs}
