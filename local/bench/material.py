@@ -15,8 +15,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from local.graph.encryption import EncryptionCertificate, read_certificate, seal
-from local.graph.tokens import Authority, SigningKey
+from local.graph.delivery.encryption import EncryptionCertificate, read_certificate, seal
+from local.graph.identity.tokens import Authority, SigningKey
 from local.keys.material import ensure_encryption_key
 from shared.graph.client_state import mint_client_state
 

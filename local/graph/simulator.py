@@ -21,24 +21,24 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
-from local.graph.callers import Callers
 from local.graph.certificates import client_context, make_certificates, server_context
-from local.graph.chatter import Chatter
 from local.graph.clock import Clock, utc_now
-from local.graph.content_routes import ContentRoutes
-from local.graph.control import Control
-from local.graph.delivery import Delivery
-from local.graph.entra import Entra
+from local.graph.content.routes import ContentRoutes
+from local.graph.control.routes import Control
+from local.graph.delivery.courier import Delivery
+from local.graph.delivery.forgery import Forger
+from local.graph.delivery.notices import Writer
+from local.graph.delivery.publisher import Issuers, Publisher
 from local.graph.faults import GraphFault, write_envelope
-from local.graph.forgery import Forger
-from local.graph.handshake import Handshake
+from local.graph.identity.callers import Callers
+from local.graph.identity.entra import Entra
+from local.graph.identity.tokens import Authority, SigningKey
 from local.graph.judge import Judge
-from local.graph.notices import Writer
-from local.graph.publisher import Issuers, Publisher
-from local.graph.subscription_routes import SubscriptionRoutes
-from local.graph.subscriptions import Subscriptions
-from local.graph.tokens import Authority, SigningKey
-from local.graph.world import World
+from local.graph.subscribing.handshake import Handshake
+from local.graph.subscribing.routes import SubscriptionRoutes
+from local.graph.subscribing.store import Subscriptions
+from local.graph.tenant.chatter import Chatter
+from local.graph.tenant.world import World
 
 TENANT_ID = "7e4a0000-0000-4000-8000-000000007e4a"
 LARGEST_REQUEST = 64 * 1024 * 1024

@@ -5,9 +5,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from local.graph.chatter import People, Plan
 from local.graph.simulator import Simulator
-from local.graph.world import World
+from local.graph.tenant.chatter import People, Plan
+from local.graph.tenant.world import World
 from tests.local.graph.stand import App, Receiver, Wanted
 
 

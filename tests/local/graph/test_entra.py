@@ -8,8 +8,8 @@ import aiohttp
 import jwt
 import pytest
 
+from local.graph.identity.tokens import TokenVersion
 from local.graph.simulator import Simulator
-from local.graph.tokens import TokenVersion
 from tests.local.graph.stand import App
 
 MSAL = """

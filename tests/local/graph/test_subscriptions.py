@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.graph.catalogue import CATALOGUE, find
+from local.graph.catalogue.table import CATALOGUE, find
 from local.graph.faults import GraphFault
 from local.graph.simulator import Simulator
-from local.graph.subscription_rules import read_amendment, read_request
+from local.graph.subscribing.rules import read_amendment, read_request
 from tests.local.graph.stand import App, Wanted
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from local.graph.catalogue import Workload
-from local.graph.forgery import Forger
-from local.graph.notices import Notice
-from local.graph.publisher import Publisher, again
-from local.graph.subscriptions import Subscriptions
-from local.graph.tally import Tally
-from local.graph.world import Change, Item, Place, World
+from local.graph.catalogue.table import Workload
+from local.graph.delivery.forgery import Forger
+from local.graph.delivery.notices import Notice
+from local.graph.delivery.publisher import Publisher, again
+from local.graph.delivery.tally import Tally
+from local.graph.subscribing.store import Subscriptions
+from local.graph.tenant.world import Change, Item, Place, World
 
 OPENINGS = ("Heads up", "Quick one", "Draft ready", "Numbers are in", "Question", "Reminder", "Grüße aus Köln", "はい")
 TOPICS = (

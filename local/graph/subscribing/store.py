@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from local.graph.catalogue import TEAMS_QUOTA, Match
+from local.graph.catalogue.table import TEAMS_QUOTA, Match
 from local.graph.clock import seven_digits
-from local.graph.encryption import EncryptionCertificate
+from local.graph.delivery.encryption import EncryptionCertificate
 from local.graph.faults import GraphFault, not_found
-from local.graph.subscription_rules import Amendment, Request
+from local.graph.subscribing.rules import Amendment, Request
 
 Reach = tuple[str, frozenset[tuple[str, str]]]
 """A workload and the ids that a path names, lower-cased: what a change is looked up by."""

@@ -5,10 +5,10 @@ Not here: lists, searches and delta.
 
 from aiohttp import web
 
-from local.graph.callers import Callers
 from local.graph.faults import not_found
-from local.graph.messages import write_content
-from local.graph.world import World
+from local.graph.identity.callers import Callers
+from local.graph.tenant.messages import write_content
+from local.graph.tenant.world import World
 
 
 class ContentRoutes:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from local.graph.clock import milliseconds, whole_seconds
-from local.graph.world import Item, Person
+from local.graph.tenant.world import Item, Person
 
 PREVIEW_LENGTH = 255
 METADATA = "https://graph.microsoft.com/v1.0/$metadata"

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Literal
 
 from local.graph.clock import Clock
-from local.graph.delivery import Delivery
-from local.graph.notices import Notice, Truth, Writer, write_lifecycle
-from local.graph.subscriptions import Subscription, Subscriptions
-from local.graph.tally import Tally
-from local.graph.tokens import Authority, TokenVersion
-from local.graph.world import Change
+from local.graph.delivery.courier import Delivery
+from local.graph.delivery.notices import Notice, Truth, Writer, write_lifecycle
+from local.graph.delivery.tally import Tally
+from local.graph.identity.tokens import Authority, TokenVersion
+from local.graph.subscribing.store import Subscription, Subscriptions
+from local.graph.tenant.world import Change
 
 Issuers = Literal["v1", "v2", "mixed"]
 

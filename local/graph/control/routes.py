@@ -9,15 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
-from local.graph.chatter import Chatter, Plan
 from local.graph.clock import Clock
-from local.graph.delivery import Delivery
+from local.graph.delivery.courier import Delivery
+from local.graph.delivery.publisher import Publisher
+from local.graph.delivery.tally import Tally
+from local.graph.identity.tokens import Authority
 from local.graph.judge import Judge
-from local.graph.publisher import Publisher
-from local.graph.subscriptions import Subscription, Subscriptions
-from local.graph.tally import Tally
-from local.graph.tokens import Authority
-from local.graph.world import Change, Item, World
+from local.graph.subscribing.store import Subscription, Subscriptions
+from local.graph.tenant.chatter import Chatter, Plan
+from local.graph.tenant.world import Change, Item, World
 
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 

@@ -19,9 +19,9 @@ import aiohttp
 from yarl import URL
 
 from local.graph.clock import Clock, microseconds
+from local.graph.delivery.notices import Notice
+from local.graph.delivery.tally import Tally
 from local.graph.judge import Judge
-from local.graph.notices import Notice
-from local.graph.tally import Tally
 
 FIRST_ATTEMPT_SECONDS, NEXT_ATTEMPT_SECONDS = 3.0, 10.0
 HORIZON_SECONDS = 4 * 3600.0

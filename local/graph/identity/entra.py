@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from local.graph.tokens import ACCESS_TOKEN_SECONDS, Authority
+from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, Authority
 
 DOMAIN = "contoso.onmicrosoft.com"
 SHARED_TENANTS = frozenset({"common", "organizations"})

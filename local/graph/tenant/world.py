@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Literal
 
-from local.graph.catalogue import Workload, slashes
+from local.graph.catalogue.table import Workload, slashes
 from local.graph.clock import utc_now
-from local.graph.subscriptions import Reach
+from local.graph.subscribing.store import Reach
 
 ChangeType = Literal["created", "updated", "deleted"]
 

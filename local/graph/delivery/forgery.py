@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.graph.encryption import seal
-from local.graph.messages import write_content
-from local.graph.notices import Notice, Writer
-from local.graph.subscriptions import Subscription
-from local.graph.tokens import Authority, SigningKey
-from local.graph.world import Change, Item
+from local.graph.delivery.encryption import seal
+from local.graph.delivery.notices import Notice, Writer
+from local.graph.identity.tokens import Authority, SigningKey
+from local.graph.subscribing.store import Subscription
+from local.graph.tenant.messages import write_content
+from local.graph.tenant.world import Change, Item
 
 HOUR = 3600
 STRANGER_APP = "deadbeef-0000-4000-8000-000000000001"

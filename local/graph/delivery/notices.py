@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from local.graph.catalogue import Workload
+from local.graph.catalogue.table import Workload
 from local.graph.clock import PACIFIC, microseconds, seven_digits
-from local.graph.encryption import seal
-from local.graph.messages import write_content
-from local.graph.subscriptions import Subscription
-from local.graph.world import Change
+from local.graph.delivery.encryption import seal
+from local.graph.subscribing.store import Subscription
+from local.graph.tenant.messages import write_content
+from local.graph.tenant.world import Change
 
 TYPES: Mapping[Workload, str] = {
     "channel": "#Microsoft.Graph.chatMessage",

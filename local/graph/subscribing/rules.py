@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.graph.catalogue import LIFECYCLE_URL_AFTER_MINUTES, Match, Resource, find
+from local.graph.catalogue.table import LIFECYCLE_URL_AFTER_MINUTES, Match, Resource, find
 from local.graph.clock import read_time
-from local.graph.encryption import EncryptionCertificate, read_certificate
+from local.graph.delivery.encryption import EncryptionCertificate, read_certificate
 from local.graph.faults import GraphFault, invalid
 
 REQUIRED = ("changeType", "notificationUrl", "resource", "expirationDateTime")

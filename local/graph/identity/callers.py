@@ -7,7 +7,7 @@ import jwt
 from aiohttp import web
 
 from local.graph.faults import GraphFault
-from local.graph.tokens import GRAPH_AUDIENCES, Authority
+from local.graph.identity.tokens import GRAPH_AUDIENCES, Authority
 
 SCHEME = "Bearer "
 

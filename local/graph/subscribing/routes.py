@@ -9,13 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from local.graph.callers import Callers
 from local.graph.clock import Clock
 from local.graph.faults import GraphFault, invalid
-from local.graph.handshake import Handshake
+from local.graph.identity.callers import Callers
 from local.graph.judge import Judge
-from local.graph.subscription_rules import read_amendment, read_request
-from local.graph.subscriptions import Subscription, Subscriptions
+from local.graph.subscribing.handshake import Handshake
+from local.graph.subscribing.rules import read_amendment, read_request
+from local.graph.subscribing.store import Subscription, Subscriptions
 
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
 PAGE = 100

@@ -1,0 +1,1 @@
+"""What Graph has: its resources with what may be subscribed to, as data."""

@@ -1,0 +1,1 @@
+"""Reading and changing the tenant's resources by Graph's paths."""

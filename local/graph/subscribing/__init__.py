@@ -1,0 +1,1 @@
+"""`/subscriptions`: rules, quotas, handshakes, and the subscriptions that exist."""
