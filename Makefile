@@ -3,7 +3,7 @@ PYTHON ?= python3
 HOST ?= local
 RUN := .venv/bin/python -m
 
-.PHONY: setup demo up test lint bench format
+.PHONY: setup demo up test browser lint bench format
 
 setup:  ## make .venv, install, fetch Azurite, make local keys; run again, it changes nothing
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.13 setup"; exit 1; }
@@ -15,8 +15,13 @@ demo: setup  ## run the whole pipeline on real input and print a report; make de
 up: setup  ## the same, kept running for you to play with
 	@$(RUN) local up --host $(HOST)
 
-test: setup  ## every test
+test: setup  ## every test; the first time it fetches Microsoft's own client of Graph (470 MB) for them
+	@$(PYTHON) local/setup.py sdk
 	@$(RUN) pytest -n 2
+
+browser: setup  ## the simulator's page in a real Chromium; make browser SCREENSHOTS=folder takes pictures
+	@$(RUN) local.chromium
+	@$(if $(SCREENSHOTS),SCREENSHOTS=$(SCREENSHOTS)) $(RUN) pytest -m browser tests/browser
 
 lint: setup  ## style, types, and the direction of imports
 	@.venv/bin/ruff check .

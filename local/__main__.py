@@ -9,6 +9,7 @@ PARTS = {
     "host": "run a Functions app as `func start` does",
     "graph": "run the Microsoft Graph simulator",
     "azurite": "run the Azure Storage emulator",
+    "eventhubs": "run an Event Hubs namespace",
     "demo": "run everything, let people chatter, and report what arrived",
     "up": "run everything and keep it running",
     "keys": "make local keys and local.settings.json where they are absent",

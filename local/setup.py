@@ -1,7 +1,7 @@
 """Makes everything that the other make targets need. `python3 local/setup.py`, with nothing installed but Python and Node.
 
 Idempotent: what is there already is left alone, so that it costs a moment the second time. What pip and npm say goes to
-`.earshot/setup.log`, and is shown only when they fail.
+`.earshot/setup.log`, and is shown only when they fail. Arguments are dependency groups of pyproject.toml to install as well.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ STATE = ROOT / ".earshot"
 LOG = STATE / "setup.log"
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PIP = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
 OLDEST_NODE = 20
 SHOWN_LINES = 25
 
@@ -25,7 +26,7 @@ class SetupError(Exception):
     """Something that only the person at the keyboard can mend; the text says how."""
 
 
-def main() -> int:
+def main(groups: list[str]) -> int:
     """Set up, and say in one sentence what is in the way if something is."""
     STATE.mkdir(exist_ok=True)
     try:
@@ -37,6 +38,9 @@ def main() -> int:
             or not (ROOT / "local/node_modules/azurite").exists()
         ):
             install_node()
+        for group in groups:
+            if is_stale(group, [ROOT / "pyproject.toml"]):
+                install_group(group)
         run([PYTHON, "-m", "local", "keys"], "making local keys")
     except SetupError as problem:
         print(f"setup: {problem}", file=sys.stderr)
@@ -63,11 +67,20 @@ def install_python() -> None:
     """Make the virtual environment and install the app's and the workshop's packages."""
     print("setup: installing Python packages into .venv …", flush=True)
     if not PYTHON.exists():
+        for stamp in STATE.glob("*.stamp"):
+            stamp.unlink()  # a new environment has none of what the old one had
         venv.create(VENV, with_pip=True)
-    pip: list[Path | str] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    run([*pip, "--upgrade", "pip>=25.1"], "upgrading pip")  # older ones know no dependency groups
-    run([*pip, "-r", "requirements.txt", "--group", "dev"], "installing Python packages")
+    run([*PIP, "--upgrade", "pip>=25.1"], "upgrading pip")  # older ones know no dependency groups
+    run([*PIP, "-r", "requirements.txt", "--group", "dev"], "installing Python packages")
     remember("python", [ROOT / "requirements.txt", ROOT / "pyproject.toml"])
+
+
+def install_group(group: str) -> None:
+    """Install what only some of the work needs."""
+    print(f"setup: installing the Python packages of the group {group} into .venv …", flush=True)
+    # together with the app's own, so that none of those becomes one that the app does not allow
+    run([*PIP, "-r", "requirements.txt", "--group", group], f"installing the group {group}")
+    remember(group, [ROOT / "pyproject.toml"])
 
 
 def install_node() -> None:
@@ -111,4 +124,4 @@ def digest(files: list[Path]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

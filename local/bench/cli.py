@@ -17,6 +17,7 @@ from local.bench.figures import Figure
 from local.bench.latency import measure_latency
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
+from local.bench.simulated_load import measure_simulator
 from local.bench.starting import measure_start
 from local.bench.storage_cost import measure_storage
 from local.demo.processes import StageError
@@ -73,5 +74,6 @@ def _measures() -> dict[str, Callable[[Material, bool], list[Figure]]]:
         "opening": lambda material, quick: measure_opening(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),
+        "simulator": lambda material, quick: measure_simulator(material, quick=quick),
         "latency": lambda material, quick: measure_latency(material.folder, quick=quick),
     }

@@ -96,7 +96,7 @@ def make_material(folder: Path) -> Material:
     pem = ensure_encryption_key(folder / "keys", now=now)
     certificate = x509.load_pem_x509_certificate(pem.read_bytes())
     der = base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
-    authority = Authority(https_base=AUTHORITY, tenant_id=TENANT, keys=[SigningKey.make()])
+    authority = Authority(https_base=AUTHORITY, tenants={TENANT: "contoso.com"}, keys=[SigningKey.make()])
     material = Material(folder=folder, certificate=read_certificate(der, pem.stem), authority=authority)
     published = {"keys": [key.published() for key in authority.keys]}
     (folder / "signing-keys.json").write_text(json.dumps(published), encoding="utf-8")

@@ -29,6 +29,7 @@ CLIENT_ID = "5d2a7c1e-3b4f-4e6a-9c8d-0f1e2d3c4b5a"
 HANDLER_TIMEOUT_SECONDS = 4
 
 _READY_WITHIN_SECONDS = 60.0
+_ANY_PORTS = ("--port", "0", "--tls-port", "0")
 _OURS = (
     "GRAPH_",
     "AZUREWEBJOBS",
@@ -201,7 +202,7 @@ def _start_azurite(azurite: Azurite) -> None:
 async def _start_simulator(folder: Path, stack: AsyncExitStack, options: Sequence[str]) -> dict[str, str]:
     running = await start(
         "the Graph simulator",
-        [sys.executable, "-m", "local", "graph", "--state-dir", str(folder / "graph"), *options],
+        [sys.executable, "-m", "local", "graph", *_ANY_PORTS, "--state-dir", str(folder / "graph"), *options],
         folder=ROOT,
         environ=_clean_environment(),
         log=folder / "graph.log",

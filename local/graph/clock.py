@@ -1,39 +1,71 @@
-"""The simulator's time: what time it is, how Graph prints it, and waiting on a compressed clock.
+"""The simulator's time: what time it is, how Graph prints it, and waiting on a clock that can be compressed and moved on.
 
-Only waits of Graph's own making are compressed (pauses between retries, the four hours after which it gives up). Expirations and
-the receiver's three seconds stay real, because the receiver lives on the real clock.
+Everything that Graph decides by time lives on it: expirations, quotas, windows, pauses, the age of delta links. What the receiver holds
+against its own clock stays on the real one: how long it may take to answer, the times printed into items, and the lifetime of
+signed tokens and certificates.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
 PACIFIC = timezone(timedelta(hours=-8))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def utc_now() -> datetime:
+    """Return the real time, aware and in UTC."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Clock:
-    """The wall clock, and a factor by which Graph's own pauses are shortened."""
+    """A clock that starts at the real time and then runs `time_scale` times as fast; `advance` moves it on at once.
+
+    `patience` stretches or shortens the real seconds that a receiver has for an answer (1.0: Graph's 3 and 10).
+    """
 
     time_scale: float = 1.0
+    patience: float = 1.0
+    _origin: datetime = field(default_factory=utc_now)
+    _elapsed: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+    _skipped: timedelta = timedelta()
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> datetime:
-        """Return the time, aware and in UTC."""
-        return utc_now()
+        """Return the simulated time, aware and in UTC."""
+        return self._origin + timedelta(seconds=self._passed()) + self._skipped
+
+    def seconds(self) -> float:
+        """Return the simulated seconds that have passed for this clock and those before it; never goes back."""
+        return self._elapsed + self._passed() + self._skipped.total_seconds()
+
+    def advance(self, by: timedelta) -> None:
+        """Move on by this much at once; whoever waits for a moment that has passed now wakes up."""
+        self._skipped += max(by, timedelta())
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def go_on(self, stopped: datetime, elapsed: float) -> None:
+        """Go on where an earlier clock stopped, but never behind the real time."""
+        self._origin, self._elapsed = max(self._origin, stopped), elapsed
 
     async def pause(self, simulated_seconds: float) -> None:
-        """Wait as Graph would wait, shortened by the scale."""
-        await asyncio.sleep(simulated_seconds / self.time_scale)
+        """Wait until that many simulated seconds have passed."""
+        until = self.seconds() + simulated_seconds
+        while (left := until - self.seconds()) > 0:
+            try:
+                await asyncio.wait_for(self._moved.wait(), left / self.time_scale)
+            except TimeoutError:
+                continue
 
-    def simulated_since(self, started: float) -> float:
-        """Return how many seconds have passed for Graph since a reading of `time.monotonic`."""
-        return (time.monotonic() - started) * self.time_scale
+    def real_seconds(self, simulated_seconds: float) -> float:
+        """Return how long a simulated while takes on the receiver's clock: what a `Retry-After` must say."""
+        return simulated_seconds / self.time_scale
 
-
-def utc_now() -> datetime:
-    """Return the time, aware and in UTC."""
-    return datetime.fromtimestamp(time.time(), UTC)
+    def _passed(self) -> float:
+        return (time.monotonic() - self._started) * self.time_scale
 
 
 def seven_digits(moment: datetime, *, offset: timezone = UTC) -> str:

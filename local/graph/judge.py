@@ -3,34 +3,47 @@
 A judge only listens: nothing that it finds changes what is sent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from local.graph.clock import microseconds
 
-DELIVERY = "https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks"
-LIFECYCLE = "https://learn.microsoft.com/en-us/graph/change-notifications-lifecycle-events"
-UPDATE = "https://learn.microsoft.com/en-us/graph/api/subscription-update"
+_GRAPH = "https://learn.microsoft.com/en-us/graph"
+DELIVERY = f"{_GRAPH}/change-notifications-delivery-webhooks"
+LIFECYCLE = f"{_GRAPH}/change-notifications-lifecycle-events"
+UPDATE = f"{_GRAPH}/api/subscription-update"
+THROTTLING = f"{_GRAPH}/throttling"
+LIMITS = f"{_GRAPH}/throttling-limits"
 
-RULES = {
+RULES: Mapping[str, tuple[str, str]] = {
     "late": ("the first attempt must be answered within 3 seconds", DELIVERY),
     "late-again": ("a repeated attempt must be answered within 10 seconds", DELIVERY),
     "unreachable": ("the endpoint must accept connections", DELIVERY),
-    "refused": (
-        "a notification that was received must be answered 2xx; a 4xx makes Graph repeat the whole body",
+    "good-batch-refused": (
+        "a body with a genuine notification in it must be answered 2xx; a 4xx makes Graph repeat the whole body",
         DELIVERY,
     ),
+    "refused": ("a lifecycle notification that was received must be answered 2xx", LIFECYCLE),
     "failed": ("5xx says that it could not be kept and must come again", DELIVERY),
     "redirect": ("redirects are not documented as followed", DELIVERY),
     "handshake-status": ("the handshake is answered with 200", DELIVERY),
     "handshake-type": ("the handshake is answered as text/plain", DELIVERY),
     "handshake-body": ("the handshake's answer is the decoded token and nothing else", DELIVERY),
     "handshake-late": ("the handshake must be answered within 10 seconds", DELIVERY),
-    "secret": ("clientState and tokens are secrets and must not be echoed", DELIVERY),
+    "secret": (
+        "clientState and tokens are secrets and must not be echoed, neither in a body nor in a header",
+        DELIVERY,
+    ),
     "both-renewals": ("reauthorize and PATCH must not come within 10 minutes of each other", LIFECYCLE),
+    "reauthorized-too-late": ("a subscription must be reauthorized before its authorization ends", LIFECYCLE),
+    "lapsed": ("reauthorizationRequired must be followed by reauthorize or PATCH, or delivery ends", LIFECYCLE),
     "patch-gone": ("a PATCH that was answered 404 must not be repeated: create a new subscription", UPDATE),
+    "ignored-retry-after": ("after 429 or 503, wait as long as Retry-After says", THROTTLING),
+    "polls-the-list": ("the list of subscriptions must not be asked for more than 25 times in 20 seconds", LIMITS),
 }
+"""Every rule: what it says, and the page that it is from."""
 
 
 @dataclass(slots=True)
@@ -49,6 +62,12 @@ class Finding:
         times = {"first": microseconds(self.first), "last": microseconds(self.last)}
         return {"rule": self.rule, "says": says, "page": page, "count": self.count, "example": self.example} | times
 
+    def sentence(self) -> str:
+        """Return the finding for a person who reads a terminal."""
+        says, page = RULES[self.rule]
+        often = "once" if self.count == 1 else f"{self.count} times"
+        return f"{self.rule}, {often}: {says}\n    seen: {self.example}\n    see:  {page}"
+
 
 @dataclass(slots=True)
 class Judge:
@@ -57,13 +76,29 @@ class Judge:
     _findings: dict[str, Finding] = field(default_factory=dict)
 
     def object_to(self, rule: str, example: str, *, at: datetime) -> None:
-        """Count one breach of a rule."""
+        """Count one breach of a rule. Raises KeyError for a rule that is none of ours."""
         known = self._findings.get(rule)
         if known:
             known.count, known.last = known.count + 1, at
-        else:
+        elif RULES[rule]:
             self._findings[rule] = Finding(rule, example, at, at)
 
     def printed(self) -> list[dict[str, Any]]:
         """Return what was found, in order of first appearance."""
         return [finding.printed() for finding in self._findings.values()]
+
+    def verdict(self) -> dict[str, Any]:
+        """Return whether every rule was kept, and what was found if not."""
+        return {"ok": not self._findings, "findings": self.printed()}
+
+    def sentences(self) -> str:
+        """Return the verdict for a person who reads a terminal."""
+        if not self._findings:
+            return "The receiver kept every rule that was put to it.\n"
+        kinds = "one rule was" if len(self._findings) == 1 else f"{len(self._findings)} rules were"
+        told = "\n".join(f"  {finding.sentence()}" for finding in self._findings.values())
+        return f"{kinds.capitalize()} not kept:\n{told}\n"
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._findings.clear()

@@ -3,20 +3,18 @@
     async with Simulator(seed=1) as graph:
         ...  # graph.http_url, graph.https_url, graph.ca_path
 
-Not here: the command line, see `cli`.
+Not here: the command line, see `cli`; what is kept between two runs, see `state`.
 """
 
 import asyncio
-import logging
-import random
+import itertools
 import tempfile
-import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -25,53 +23,96 @@ from local.graph.certificates import client_context, make_certificates, server_c
 from local.graph.clock import Clock, utc_now
 from local.graph.content.routes import ContentRoutes
 from local.graph.control.routes import Control
-from local.graph.delivery.courier import Delivery
+from local.graph.delivery.courier import Courier
 from local.graph.delivery.forgery import Forger
-from local.graph.delivery.notices import Writer
-from local.graph.delivery.publisher import Issuers, Publisher
-from local.graph.faults import GraphFault, write_envelope
+from local.graph.delivery.hub import HubSender
+from local.graph.delivery.publisher import Publisher
+from local.graph.delivery.tally import Tally
+from local.graph.dice import Dice
+from local.graph.gateway.batch import BatchRoutes
+from local.graph.gateway.envelope import answer_faults
+from local.graph.gateway.permissions import refuse_revoked
+from local.graph.gateway.throttling import Throttle
+from local.graph.gateway.versions import and_no_other_method, in_both_versions
 from local.graph.identity.callers import Callers
 from local.graph.identity.entra import Entra
 from local.graph.identity.tokens import Authority, SigningKey
 from local.graph.judge import Judge
+from local.graph.knobs import Knobs
+from local.graph.lifecycle.announcer import Announcer
+from local.graph.lifecycle.authorization import Authorizations
+from local.graph.lifecycle.keeper import Keeper
+from local.graph.lifecycle.watching import watch_created
+from local.graph.state import State, kept_state, print_state, read_state
 from local.graph.subscribing.handshake import Handshake
 from local.graph.subscribing.routes import SubscriptionRoutes
 from local.graph.subscribing.store import Subscriptions
 from local.graph.tenant.chatter import Chatter
+from local.graph.tenant.entity import Change
+from local.graph.tenant.places import Person
+from local.graph.tenant.population import Size, populate
 from local.graph.tenant.world import World
 
 TENANT_ID = "7e4a0000-0000-4000-8000-000000007e4a"
+COMPANIES = ("Contoso", "Fabrikam", "Tailspin", "Wingtip")
 LARGEST_REQUEST = 64 * 1024 * 1024
-CONNECTIONS = 64
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Simulator:
-    """A running Graph with its Entra; ports of 0 become free ones, a folder that is not given is a temporary one."""
+    """A running Graph with its Entra; ports of 0 become free ones, a folder that is not given is a temporary one.
+
+    The first of the tenants is the one that is meant where none is named.
+    """
 
     port: int = 0
     tls_port: int = 0
     state_dir: Path | None = None
+    state_file: Path | None = None
+    """Where tenants and subscriptions are kept between runs; nowhere by default."""
+
     seed: int = 1
-    tenant_id: str = TENANT_ID
+    tenants: Sequence[str] = (TENANT_ID,)
+    size: Size = field(default_factory=Size)
     time_scale: float = 1.0
-    issuers: Issuers = "mixed"
+    patience: float = 1.0
     client_secret: str | None = field(default=None, repr=False)
+    knobs: Knobs = field(default_factory=Knobs)
+    event_hubs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Connection strings by the host of a namespace (`contoso.servicebus.windows.net`)."""
+
+    vault: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Connection strings of hubs and storage accounts by the name of the secret that holds them."""
+
     http_url: str = field(init=False, default="")
     https_url: str = field(init=False, default="")
     ca_path: Path = field(init=False, default=Path())
-    world: World = field(init=False)
+    clock: Clock = field(init=False)
+    dice: Dice = field(init=False)
+    worlds: dict[str, World] = field(init=False)
+    content: ContentRoutes = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     publisher: Publisher = field(init=False)
     chatter: Chatter = field(init=False)
-    delivery: Delivery = field(init=False)
+    forger: Forger = field(init=False)
+    hub: HubSender | None = field(init=False)
+    courier: Courier = field(init=False)
     judge: Judge = field(init=False)
+    authorizations: Authorizations = field(init=False)
+    keeper: Keeper = field(init=False)
     authority: Authority = field(init=False)
+    by_callers: Tally = field(init=False, default_factory=Tally)
     _open: AsyncExitStack = field(init=False, default_factory=AsyncExitStack)
+
+    @property
+    def tenant_id(self) -> str:
+        """The first tenant."""
+        return next(iter(self.worlds))
+
+    @property
+    def world(self) -> World:
+        """The first tenant's world."""
+        return next(iter(self.worlds.values()))
 
     async def __aenter__(self) -> Self:
         """Start serving; everything started so far is stopped again if something fails."""
@@ -87,19 +128,26 @@ class Simulator:
         await self._open.aclose()
 
     async def _start(self, starting: AsyncExitStack) -> None:
-        clock = Clock(time_scale=self.time_scale)
         folder = self.state_dir or Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="graph-simulator-")))
         folder.mkdir(parents=True, exist_ok=True)
-        self.ca_path, server_path = make_certificates(folder, now=clock.now())
-        connector = aiohttp.TCPConnector(ssl=client_context(self.ca_path), limit=CONNECTIONS)
+        self.ca_path, server_path = make_certificates(folder, now=utc_now())
+        # the courier bounds what is under way: waiting for a connection here would count as the receiver's time
+        connector = aiohttp.TCPConnector(ssl=client_context(self.ca_path), limit=0)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         await starting.enter_async_context(session)
-        key = await asyncio.to_thread(SigningKey.make)
-        self.authority = Authority(https_base="", tenant_id=self.tenant_id, keys=[key])
-        self._connect(session, clock)
-        starting.push_async_callback(self.delivery.close)
+        state = read_state(self.state_file) if self.state_file else None
+        keys = state.keys if state else [await asyncio.to_thread(SigningKey.make)]
+        self._connect(session, keys, state)
+        if self.state_file:
+            await starting.enter_async_context(kept_state(self.state_file, self._state))
+        if self.hub:
+            starting.push_async_callback(self.hub.close)
+        starting.push_async_callback(self.courier.close)
+        starting.push_async_callback(self.publisher.close)
         starting.push_async_callback(self.chatter.close)
-        app = self._app(session, clock)
+        keeping = asyncio.create_task(self.keeper.run())
+        starting.callback(keeping.cancel)
+        app = self._app(session)
         runner = web.AppRunner(app, access_log=None)
         starting.push_async_callback(runner.cleanup)
         await runner.setup()
@@ -109,66 +157,107 @@ class Simulator:
         self.http_url, self.https_url = f"http://127.0.0.1:{http_port}", f"https://localhost:{https_port}"
         self.authority.https_base = self.https_url
 
-    def _connect(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+    def _connect(self, session: aiohttp.ClientSession, keys: list[SigningKey], state: State | None) -> None:
+        self.clock = Clock(time_scale=self.time_scale, patience=self.patience)
+        if state:
+            self.clock.go_on(state.now, state.elapsed)
+        self.dice = Dice(self.seed)
         self.judge = Judge()
-        self.world = World(tenant_id=self.tenant_id, seed=self.seed)
-        self.subscriptions = Subscriptions()
-        self.delivery = Delivery(session, self.judge, clock, self._dice("delivery"))
+        self.authorizations = Authorizations(self.knobs)
+        self.worlds = state.tenants(self.clock, self.dice) if state else self._worlds()
+        domains = {each.tenant_id: each.domain for each in self.worlds.values()}
+        self.authority = Authority(https_base="", tenants=domains, keys=keys)
+        self.subscriptions = Subscriptions(clock=self.clock, knobs=self.knobs)
+        self.subscriptions.restore(state.subscriptions if state else ())
+        self.hub = self._hub(domains.values()) if self.event_hubs or self.vault else None
+        self.courier = Courier(session, self.judge, self.clock, dice=self.dice, knobs=self.knobs, hub=self.hub)
         self.publisher = Publisher(
             subscriptions=self.subscriptions,
             authority=self.authority,
-            delivery=self.delivery,
-            writer=Writer(tenant_id=self.tenant_id, dice=self._dice("notices")),
-            clock=clock,
-            dice=self._dice("tokens"),
-            issuers=self.issuers,
+            courier=self.courier,
+            clock=self.clock,
+            dice=self.dice,
+            knobs=self.knobs,
         )
-        forger = Forger(writer=self.publisher.writer, authority=self.authority, dice=self._dice("forgery"))
-        self.chatter = Chatter(self.world, self.publisher, self.subscriptions, forger)
-
-    def _app(self, session: aiohttp.ClientSession, clock: Clock) -> web.Application:
-        callers = Callers(authority=self.authority, bases=lambda: frozenset({self.http_url, self.https_url}))
-        app = web.Application(middlewares=[answer_faults], client_max_size=LARGEST_REQUEST)
-        control = Control(
-            world=self.world,
-            subscriptions=self.subscriptions,
-            authority=self.authority,
-            publisher=self.publisher,
-            delivery=self.delivery,
-            chatter=self.chatter,
+        self.keeper = Keeper(
+            clock=self.clock,
+            knobs=self.knobs,
             judge=self.judge,
-            clock=clock,
+            subscriptions=self.subscriptions,
+            authorizations=self.authorizations,
+            announce=Announcer(
+                courier=self.courier, tokens=self.publisher.tokens, knobs=self.knobs, dice=self.dice
+            ).announce,
         )
+        self.forger = Forger(writer=self.publisher.writer, tokens=self.publisher.tokens, dice=self.dice)
+        self.courier.authorized = lambda subscription: self.authorizations.open(subscription, self.clock.now())
+        self.courier.missed = self.keeper.note_missed
+        worlds = list(self.worlds.values())
+        self.chatter = Chatter(worlds, self.publisher, self.subscriptions, self.forger, self.dice)
+
+    def _hub(self, domains: Collection[str]) -> HubSender:
+        def blob_store_of(subscription_id: str) -> str | None:
+            subscription = self.subscriptions.find(subscription_id, now=self.clock.now())
+            return subscription.asked.blob_store_url if subscription else None
+
+        names = [*domains, *(f"{domain.partition('.')[0]}.onmicrosoft.com" for domain in domains)]
+        return HubSender(self.event_hubs, domains=names, secrets=self.vault, blob_store_of=blob_store_of)
+
+    def _worlds(self) -> dict[str, World]:
+        numbers = itertools.count(1)
+        companies = zip(self.tenants, itertools.cycle(COMPANIES), strict=False)
+        return {
+            tenant_id: populate(
+                tenant_id,
+                company,
+                f"{company.lower()}.com",
+                size=self.size,
+                clock=self.clock,
+                dice=self.dice,
+                numbers=numbers,
+            )
+            for tenant_id, company in companies
+        }
+
+    def _app(self, session: aiohttp.ClientSession) -> web.Application:
+        callers = Callers(authority=self.authority, bases=lambda: frozenset({self.http_url, self.https_url}))
+        throttle = Throttle(clock=self.clock, knobs=self.knobs, judge=self.judge, dice=self.dice)
+        middlewares = [
+            answer_faults,
+            throttle.middleware(),
+            refuse_revoked(self.authorizations.check),
+            watch_created(self.keeper),
+        ]
+        app = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
         own = SubscriptionRoutes(
             subscriptions=self.subscriptions,
             callers=callers,
-            handshake=Handshake(session, self.judge, clock),
+            handshake=Handshake(session, self.judge, self.clock, self.knobs),
             judge=self.judge,
-            clock=clock,
+            clock=self.clock,
+            knobs=self.knobs,
+            canonical=lambda tenant_id, match: self.worlds[tenant_id].canonical_ids(match),
+            probe=self.hub.probe if self.hub else None,
         )
+        control = Control(self)
+        app.on_shutdown.append(control.close)
         app.add_routes(control.routes())
-        app.add_routes(own.routes())
-        app.add_routes(ContentRoutes(self.world, callers).routes())
-        app.add_routes(Entra(self.authority, client_secret=self.client_secret).routes())
+        app.add_routes(in_both_versions(and_no_other_method(BatchRoutes(callers, session).routes())))
+        app.add_routes(in_both_versions(and_no_other_method(own.routes())))
+        self.content = ContentRoutes(
+            self.worlds, callers, self._announce, clock=self.clock, knobs=self.knobs, dice=self.dice
+        )
+        app.add_routes(in_both_versions(self.content.routes()))
+        app.add_routes(Entra(self.authority, people=self._people, client_secret=self.client_secret).routes())
         return app
 
-    def _dice(self, purpose: str) -> random.Random:
-        return random.Random(f"{self.seed}/{purpose}")  # noqa: S311 - repeatable, no secrets
+    def _state(self) -> dict[str, Any]:
+        return print_state(self.clock, self.worlds, self.subscriptions.saved(), self.authority.keys)
 
+    def _announce(self, changes: Sequence[Change]) -> None:
+        """Let everybody hear of what was done through Graph's own operations."""
+        for change in changes:
+            self.publisher.announce(change, self.by_callers)
 
-@web.middleware
-async def answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn faults into Graph's envelope and put the ids that Graph puts on every answer of its own."""
-    request_id = str(uuid.uuid4())
-    client_request_id = request.headers.get("client-request-id", request_id)
-    try:
-        response = await handler(request)
-    except GraphFault as fault:
-        log.info("refused", extra={"path": request.path, "status": fault.status, "code": fault.code})
-        date = utc_now().strftime("%Y-%m-%dT%H:%M:%S")
-        envelope = write_envelope(fault, date=date, request_id=request_id, client_request_id=client_request_id)
-        response = web.json_response(envelope, status=fault.status)
-    if request.path.startswith("/v1.0"):
-        response.headers["request-id"] = request_id
-        response.headers["client-request-id"] = client_request_id
-    return response
+    def _people(self, tenant_id: str) -> Sequence[Person]:
+        return self.worlds[tenant_id].people

@@ -1,184 +1,209 @@
 """Push delivery: bodies go out at once, are repeated until they are acknowledged, and given up after four hours.
 
 Any 2xx acknowledges the whole body; anything else repeats the whole body. How Graph spaces its attempts is not published: here
-5 seconds, doubled up to 10 minutes, with a fifth of jitter. Not here: what a body says, see `notices`.
+5 seconds, doubled up to 10 minutes, with a fifth of jitter. Not here: what a body says, see `writing`; one attempt, see
+`calling`; which host is slow, see `health`.
 https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
 """
 
 import asyncio
-import json
+import itertools
 import logging
-import random
-import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
-from local.graph.clock import Clock, microseconds
+from local.graph.clock import Clock
+from local.graph.delivery.attempts import Attempt, Body, make_body, wrap
+from local.graph.delivery.calling import Caller, HubSender
+from local.graph.delivery.health import HOLD_SECONDS, Admission, Health
 from local.graph.delivery.notices import Notice
 from local.graph.delivery.tally import Tally
+from local.graph.dice import Dice
 from local.graph.judge import Judge
+from local.graph.knobs import Knobs
+from local.graph.subscribing.store import Subscription
 
-FIRST_ATTEMPT_SECONDS, NEXT_ATTEMPT_SECONDS = 3.0, 10.0
 HORIZON_SECONDS = 4 * 3600.0
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 5.0, 600.0, 0.2
-AT_ONCE = 16
+AT_ONCE, AT_ONCE_ALTOGETHER = 16, 512
 REMEMBERED = 5_000
-LONGEST_ANSWER = 64 * 1024
-SUCCESS, REDIRECT, REFUSAL, FAILURE = 200, 300, 400, 500
-HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+CLOSING_SECONDS = 0.2
+
+__all__ = ["Attempt", "Courier"]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One request to a receiver: its answer (or `timeout`, `unreachable`) and how long that took."""
+class Courier:
+    """Sees bodies through, at most sixteen attempts at once to each URL and some hundred altogether.
 
-    at: str
-    url: str
-    number: int
-    items: int
-    status: str
-    ms: float
-    echoes: bool = False
+    `authorized` says whether a subscription may deliver; `missed` is told of one whose notifications will not arrive any more;
+    `on_attempt` holds whoever wants to hear of every attempt.
+    """
 
-    @property
-    def acknowledged(self) -> bool:
-        """Whether the receiver now has the body."""
-        return self.status.isdigit() and SUCCESS <= int(self.status) < REDIRECT
-
-    def printed(self) -> dict[str, Any]:
-        """Return the attempt for the control API."""
-        return {
-            "at": self.at,
-            "url": self.url,
-            "attempt": self.number,
-            "items": self.items,
-            "status": int(self.status) if self.status.isdigit() else self.status,
-            "ms": self.ms,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """What one POST carries, printed once: repetitions are the same bytes."""
-
-    url: str
-    raw: bytes
-    notices: Sequence[Notice]
-    secrets: frozenset[bytes] = field(repr=False)
-    tally: Tally
-
-
-class Delivery:
-    """Sends bodies, at most sixteen at once to each URL, over connections that are kept."""
-
-    def __init__(self, session: aiohttp.ClientSession, judge: Judge, clock: Clock, dice: random.Random) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        judge: Judge,
+        clock: Clock,
+        *,
+        dice: Dice,
+        knobs: Knobs,
+        hub: HubSender | None = None,
+    ) -> None:
+        self._caller = Caller(session, clock, hub)
         self._judge = judge
         self._clock = clock
         self._dice = dice
-        self._rooms: dict[str, asyncio.Semaphore] = {}
+        self._knobs = knobs
+        self._rooms: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._room = asyncio.Semaphore(AT_ONCE_ALTOGETHER)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self._silent_until = float("-inf")
+        self._silence_loses = False
+        self.authorized: Callable[[Subscription], bool] = lambda _: True
+        self.missed: Callable[[Subscription], None] = lambda _: None
+        self.on_attempt: list[Callable[[Attempt], None]] = []
         self.attempts: deque[Attempt] = deque(maxlen=REMEMBERED)
+        self.health = Health()
 
     def send(self, url: str, notices: Sequence[Notice], tokens: Sequence[str], tally: Tally) -> None:
         """Start delivering a body and return at once; the tally and the truth say what became of it."""
-        body = write_body(url, notices, tokens, tally)
-        tally.bodies += 1
-        tally.pending += 1
+        self._start(make_body(next(self._numbers), url, notices, tokens, tally))
+
+    def send_to_hub(self, url: str, notices: Sequence[Notice], parts: Sequence[bytes], tally: Tally) -> None:
+        """Start putting events into an event hub; together they count as one body."""
+        self._start(wrap(next(self._numbers), url, tuple(parts), notices, tally))
+
+    async def post(self, url: str, raw: bytes) -> Attempt:
+        """Send any bytes once and say how it went; nobody is judged by it."""
+        return await self._caller.attempt(wrap(next(self._numbers), url, (raw,), [], Tally()), 1)
+
+    def outage(self, seconds: float, *, lose: bool = False) -> None:
+        """Send nothing for so many simulated seconds; then everything that waits, or nothing of it if it is to be lost.
+
+        Nobody is told, as nobody was in March 2026: https://learn.microsoft.com/en-us/answers/questions/5825832
+        """
+        self._silent_until, self._silence_loses = self._clock.seconds() + seconds, lose
+
+    def printed_health(self) -> Any:
+        """Return the state of every host for the control API."""
+        return self.health.printed(self._clock.seconds())
+
+    async def close(self) -> None:
+        """Abandon whatever is still under way."""
+        while self._under_way:
+            # more than once: a cancellation that meets a time limit is taken for it and lost
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.wait(self._under_way, timeout=CLOSING_SECONDS)
+
+    def _start(self, body: Body) -> None:
+        body.tally.bodies += 1
+        body.tally.pending += 1
         task = asyncio.create_task(self._see_through(body))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def close(self) -> None:
-        """Abandon whatever is still under way."""
-        tasks = list(self._under_way)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def post(
-        self, url: str, raw: bytes, *, number: int = 1, items: int = 0, secrets: frozenset[bytes] = frozenset()
-    ) -> Attempt:
-        """Make one attempt and say how it went; never raises for what the receiver does."""
-        seconds = FIRST_ATTEMPT_SECONDS if number == 1 else NEXT_ATTEMPT_SECONDS
-        timeout = aiohttp.ClientTimeout(total=seconds, ceil_threshold=60)
-        at, started, answer = microseconds(self._clock.now()), time.monotonic(), b""
-        try:
-            async with self._session.post(
-                URL(url, encoded=True), data=raw, headers=HEADERS, timeout=timeout, allow_redirects=False
-            ) as response:
-                status = str(response.status)
-                answer = await response.content.read(LONGEST_ANSWER)
-        except TimeoutError:
-            status = "timeout"
-        except (aiohttp.ClientError, ValueError):
-            status = "unreachable"
-        ms = round((time.monotonic() - started) * 1000, 2)
-        place = url.partition("?")[0]
-        echoes = any(secret in answer for secret in secrets) if answer else False
-        return Attempt(at=at, url=place, number=number, items=items, status=status, ms=ms, echoes=echoes)
-
     async def _see_through(self, body: Body) -> None:
-        started, number, pause = time.monotonic(), 1, FIRST_PAUSE
-        while True:
-            async with self._rooms.setdefault(body.url, asyncio.Semaphore(AT_ONCE)):
-                attempt = await self.post(
-                    body.url, body.raw, number=number, items=len(body.notices), secrets=body.secrets
-                )
-            self._record(body, attempt)
-            if attempt.acknowledged:
-                break
-            if self._clock.simulated_since(started) + pause > HORIZON_SECONDS:
-                body.tally.gave_up += 1
-                break
-            await self._clock.pause(pause * self._dice.uniform(1 - JITTER, 1 + JITTER))
-            number, pause = number + 1, min(pause * 2, LONGEST_PAUSE)
+        started = self._clock.seconds()
+        admission = await self._admit(body, started)
+        if admission is Admission.NEVER:
+            self._discard(body)
+        else:
+            if admission is Admission.LATER:
+                await self._clock.pause(HOLD_SECONDS)
+            await self._repeat(body, started, sample=admission is Admission.SAMPLE)
         body.tally.pending -= 1
+
+    async def _admit(self, body: Body, started: float) -> Admission:
+        """Say when a body may set out; one whose subscription is not authorized waits for as long as one is repeated."""
+        pause = FIRST_PAUSE
+        while not all(self.authorized(notice.subscription) for notice in body.notices if notice.truth):
+            if self._clock.seconds() - started + pause > HORIZON_SECONDS:
+                return Admission.NEVER
+            await self._clock.pause(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        return self.health.admit(body.host, self._clock.seconds()) if self._is_watched(body) else Admission.NOW
+
+    async def _repeat(self, body: Body, started: float, *, sample: bool) -> None:
+        pause = FIRST_PAUSE
+        for number in itertools.count(1):
+            if not await self._pass_silence():
+                body.tally.lost += _real(body)
+                return
+            attempt = await self._deliver(body, number, sample=sample and number == 1)
+            if attempt.acknowledged:
+                return
+            if attempt.hopeless or self._clock.seconds() - started + pause > HORIZON_SECONDS:
+                body.tally.gave_up += 1
+                self._tell_missed(body)
+                return
+            jitter = self._dice.of("retry", body.number, number).uniform(1 - JITTER, 1 + JITTER)
+            await self._clock.pause(pause * jitter)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _pass_silence(self) -> bool:
+        """Wait for the end of an outage; False if it swallows what was to be sent."""
+        while (left := self._silent_until - self._clock.seconds()) > 0:
+            if self._silence_loses:
+                return False
+            await self._clock.pause(left)
+        return True
+
+    async def _deliver(self, body: Body, number: int, *, sample: bool) -> Attempt:
+        async with self._rooms[body.url], self._room:
+            attempt = await self._caller.attempt(body, number)
+        if self._is_watched(body):
+            seconds = attempt.ms / 1000 / self._clock.patience
+            self.health.answered(body.host, seconds, self._clock.seconds(), sample=sample)
+        self._record(body, attempt)
+        return attempt
 
     def _record(self, body: Body, attempt: Attempt) -> None:
         self.attempts.append(attempt)
-        log.info("delivered", extra=attempt.printed())
+        if log.isEnabledFor(logging.INFO):
+            log.info("delivered", extra=attempt.printed())
         tally, now = body.tally, self._clock.now()
         tally.statuses[attempt.status] += 1
-        tally.late += attempt.number == 1 and attempt.ms >= FIRST_ATTEMPT_SECONDS * 1000
-        rule = _rule_broken(attempt)
-        if rule:
-            self._judge.object_to(rule, f"{attempt.url} answered {attempt.status}", at=now)
+        tally.late += attempt.rule == "late"
+        if attempt.rule:
+            self._judge.object_to(attempt.rule, f"{attempt.url} answered {attempt.status}", at=now)
         if attempt.echoes:
             self._judge.object_to("secret", attempt.url, at=now)
-        if not attempt.acknowledged:
-            return
-        tally.ack_ms.append(attempt.ms)
-        for notice in body.notices:
-            if notice.truth and notice.truth.acknowledged is None:
-                notice.truth.acknowledged = now
-                tally.acknowledged += 1
+        if attempt.acknowledged:
+            _acknowledge(body, attempt, now)
+        for listener in self.on_attempt:
+            listener(attempt)
+
+    def _discard(self, body: Body) -> None:
+        body.tally.discarded += _real(body)
+        self._tell_missed(body)
+
+    def _tell_missed(self, body: Body) -> None:
+        for subscription in {
+            notice.subscription.id: notice.subscription for notice in body.notices if notice.truth
+        }.values():
+            self.missed(subscription)
+
+    def _is_watched(self, body: Body) -> bool:
+        """Say whether slow and drop states are for this receiver: not for event hubs, nor for answers to nothing of ours."""
+        return self._knobs.states and body.channel == "webhook"
 
 
-def write_body(url: str, notices: Sequence[Notice], tokens: Sequence[str], tally: Tally) -> Body:
-    """Print a changeNotificationCollection; `validationTokens` appears only where there are some."""
-    collection: dict[str, Any] = {"value": [notice.notification for notice in notices]}
-    if tokens:
-        collection["validationTokens"] = list(tokens)
-    raw = json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()
-    states = (notice.subscription.client_state for notice in notices)
-    secrets = frozenset(secret.encode() for secret in (*tokens, *states) if secret)
-    return Body(url=url, raw=raw, notices=notices, secrets=secrets, tally=tally)
+def _acknowledge(body: Body, attempt: Attempt, now: datetime) -> None:
+    tally = body.tally
+    tally.ack_ms.append(attempt.ms)
+    for notice in body.notices:
+        if notice.truth and notice.truth.acknowledged is None:
+            notice.truth.acknowledged = now
+            tally.acknowledged += 1
 
 
-def _rule_broken(attempt: Attempt) -> str | None:
-    if attempt.status == "timeout":
-        return "late" if attempt.number == 1 else "late-again"
-    if attempt.status == "unreachable":
-        return "unreachable"
-    return next((rule for floor, rule in _RULES if int(attempt.status) >= floor), None)
-
-
-_RULES = ((FAILURE, "failed"), (REFUSAL, "refused"), (REDIRECT, "redirect"))
+def _real(body: Body) -> int:
+    return sum(notice.truth is not None and not notice.duplicate for notice in body.notices)

@@ -1,69 +1,84 @@
-"""Who hears of a change, in which body, with which tokens.
+"""Who hears of a change, in which body, with which tokens, and what of it Graph loses, delays or tells twice.
 
-One body may mix subscriptions; everything that goes to one URL at one moment goes in one. Not here: the sending, see `delivery`.
+One body may mix subscriptions, apps and tenants; everything that goes to one URL at one moment goes together. Not here: what a
+notification says, see `writing`; the sending, see `courier`.
 """
 
-import random
-from collections.abc import Iterable, Sequence
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from local.graph.clock import Clock
-from local.graph.delivery.courier import Delivery
-from local.graph.delivery.notices import Notice, Truth, Writer, write_lifecycle
+from local.graph.delivery.attempts import known_channel
+from local.graph.delivery.conditions import told_as
+from local.graph.delivery.courier import Courier
+from local.graph.delivery.hub import write_hub_bodies
+from local.graph.delivery.notices import Notice, Truth
+from local.graph.delivery.oddities import Oddities
 from local.graph.delivery.tally import Tally
-from local.graph.identity.tokens import Authority, TokenVersion
+from local.graph.delivery.validation import ValidationTokens
+from local.graph.delivery.writing import Writer
+from local.graph.dice import Dice
+from local.graph.identity.tokens import Authority
+from local.graph.knobs import Knobs
 from local.graph.subscribing.store import Subscription, Subscriptions
-from local.graph.tenant.world import Change
+from local.graph.tenant.entity import Change
 
-Issuers = Literal["v1", "v2", "mixed"]
+AGAIN_WITHIN_SECONDS = 10.0
+"""How much later, at most, a notification is told again; nothing is published about it."""
+REMEMBERED = 1_000
 
 
 class Publisher:
-    """Turns changes into notices, keeps the truth about them, and hands bodies to delivery."""
+    """Turns changes into notices, keeps the truth about them, and hands bodies to the courier."""
 
     def __init__(
         self,
         *,
         subscriptions: Subscriptions,
         authority: Authority,
-        delivery: Delivery,
-        writer: Writer,
+        courier: Courier,
         clock: Clock,
-        dice: random.Random,
-        issuers: Issuers = "mixed",
+        dice: Dice,
+        knobs: Knobs,
     ) -> None:
         self._subscriptions = subscriptions
-        self._authority = authority
-        self._delivery = delivery
-        self.clock = clock
+        self._courier = courier
         self._dice = dice
-        self._issuers = issuers
-        self.writer = writer
+        self._knobs = knobs
+        self._bodies = itertools.count(1)
+        self._gathered: dict[tuple[str, bool, int], list[Notice]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        self.clock = clock
+        self.writer = Writer(oddities=Oddities(dice=dice, knobs=knobs))
+        self.tokens = ValidationTokens(authority, dice, knobs)
         self.truths: list[Truth] = []
+        self.recent: deque[Notice] = deque(maxlen=REMEMBERED)
 
     def notices(self, change: Change) -> list[Notice]:
         """Write the notification of a change for each subscription that hears it, and note the truth."""
-        place, now = change.item.place, self.clock.now()
-        return [
-            self._notice(change, subscription)
-            for subscription in self._subscriptions.hearing(place.reaches, change.change_type, now=now)
-        ]
+        return [self._notice(change, subscription, told) for subscription, told in self._hearing(change)]
 
     def post(self, notices: Iterable[Notice], tally: Tally) -> None:
         """Send notices, one body for each URL, with a token for each app and tenant that has encrypted items in it."""
-        bodies: dict[str, list[Notice]] = {}
+        knobs = self._knobs
+        meddles = knobs.lost > 0 or knobs.delayed > 0 or knobs.duplicates > 0
+        going: list[Notice] = []
         for notice in notices:
-            bodies.setdefault(notice.subscription.notification_url, []).append(notice)
             self._count(notice, tally)
-        for url, together in bodies.items():
-            self._delivery.send(url, together, self._tokens(together), tally)
+            if meddles and notice.truth and notice.genuine and not notice.duplicate:
+                going += self._meddle(notice, notice.truth.number, tally)
+            else:
+                going.append(notice)
+        self._set_out(going, tally)
 
     def post_with(self, notices: Sequence[Notice], tokens: Sequence[str], tally: Tally) -> None:
         """Send notices for one URL in a body of their own with these tokens, whatever they are worth."""
         for notice in notices:
             self._count(notice, tally)
-        self._delivery.send(notices[0].subscription.notification_url, notices, tokens, tally)
+        self._courier.send(notices[0].subscription.notification_url, notices, tokens, tally)
 
     def announce(self, change: Change, tally: Tally) -> list[Notice]:
         """Tell everyone of one change at once, and return what they were told."""
@@ -72,18 +87,37 @@ class Publisher:
         self.post(notices, tally)
         return notices
 
-    def announce_lifecycle(self, subscription: Subscription, event: str, tally: Tally) -> None:
-        """Send a lifecycle notification to where this subscription wants them, which must not be nowhere."""
-        url = subscription.asked.lifecycle_notification_url or subscription.notification_url
-        notice = Notice(subscription=subscription, notification=write_lifecycle(subscription, event))
-        self._delivery.send(url, [notice], [], tally)
+    async def close(self) -> None:
+        """Forget what waits to be sent."""
+        tasks = list(self._waiting)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _notice(self, change: Change, subscription: Subscription) -> Notice:
-        notification = self.writer.write(change, subscription)
-        truth = Truth(number=len(self.truths) + 1, change=change, subscription_id=subscription.id, rich=False)
-        notice = Notice(subscription=subscription, notification=notification, truth=truth)
-        truth.rich = notice.encrypted
+    def _hearing(self, change: Change) -> Iterator[tuple[Subscription, str]]:
+        """Yield who hears of a change, and what as; nothing is ever delivered to a push service of a browser."""
+        happened, now = _told_by_default(change), self.clock.now()
+        # an update may take an item into a filter of Outlook's or out of it, which those hear who asked for nothing else
+        asked = _ANY if happened == "updated" and change.entity.row.family == "outlook" else (happened,)
+        heard: dict[str, Subscription] = {
+            subscription.id: subscription
+            for change_type in asked
+            for subscription in self._subscriptions.hearing(change.entity.reaches, change_type, now=now)
+        }
+        for subscription in heard.values():
+            told = told_as(change, happened, subscription)
+            if told in subscription.heard and known_channel(subscription.notification_url) != "push":
+                yield subscription, told
+
+    def _notice(self, change: Change, subscription: Subscription, told: str) -> Notice:
+        number = len(self.truths) + 1
+        notification, encrypted = self.writer.write(
+            change.entity, subscription, change_type=told, tenant_id=change.tenant_id, number=number
+        )
+        truth = Truth(number=number, change=change, change_type=told, subscription_id=subscription.id, rich=encrypted)
+        notice = Notice(subscription=subscription, notification=notification, truth=truth, encrypted=encrypted)
         self.truths.append(truth)
+        self.recent.append(notice)
         return notice
 
     def _count(self, notice: Notice, tally: Tally) -> None:
@@ -94,19 +128,90 @@ class Publisher:
         else:
             tally.sent += 1
 
-    def _tokens(self, notices: Iterable[Notice]) -> list[str]:
-        covered = {
-            (notice.subscription.app_id, notice.subscription.tenant_id): None for notice in notices if notice.encrypted
-        }
-        return [
-            self._authority.validation_token(self._version(), app_id=app_id, tenant_id=tenant_id)
-            for app_id, tenant_id in covered
-        ]
+    def _meddle(self, notice: Notice, number: int, tally: Tally) -> list[Notice]:
+        """Lose, delay or repeat a notice as its dice fall; return what goes out at once."""
+        dice, knobs = self._dice.of("fate", number), self._knobs
+        lost, delayed, delay, repeated, gap = (dice.random() for _ in range(5))
+        if lost < knobs.lost:
+            tally.sent, tally.lost = tally.sent - 1, tally.lost + 1
+            self._courier.missed(notice.subscription)
+            return []
+        late = delay * knobs.delay_seconds if delayed < knobs.delayed else 0.0
+        if repeated < knobs.duplicates:
+            tally.duplicates += 1
+            self._later(late + gap * AGAIN_WITHIN_SECONDS, again(notice), tally)
+        if late:
+            self._later(late, notice, tally)
+        return [] if late else [notice]
 
-    def _version(self) -> TokenVersion:
-        return self._dice.choice(("v1", "v2")) if self._issuers == "mixed" else self._issuers
+    def _later(self, seconds: float, notice: Notice, tally: Tally) -> None:
+        self._wait(seconds, lambda: self._set_out([notice], tally), tally)
+
+    def _set_out(self, notices: Iterable[Notice], tally: Tally) -> None:
+        """Put notices into bodies: by URL, and those apart that may not be delivered yet."""
+        bodies: dict[tuple[str, bool], list[Notice]] = {}
+        for notice in notices:
+            subscription = notice.subscription
+            address = (subscription.notification_url, self._courier.authorized(subscription))
+            bodies.setdefault(address, []).append(notice)
+        for (url, authorized), together in bodies.items():
+            if self._knobs.batch_seconds > 0:
+                self._gather(url, together, tally, authorized=authorized)
+            else:
+                self._send(url, together, tally)
+
+    def _gather(self, url: str, notices: list[Notice], tally: Tally, *, authorized: bool) -> None:
+        key = (url, authorized, id(tally))
+        if key in self._gathered:
+            self._gathered[key] += notices
+            return
+        self._gathered[key] = notices
+        self._wait(self._knobs.batch_seconds, lambda: self._send(url, self._gathered.pop(key), tally), tally)
+
+    def _wait(self, seconds: float, then: Callable[[], None], tally: Tally) -> None:
+        tally.pending += 1
+        task = asyncio.create_task(self._after(seconds, then, tally))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _after(self, seconds: float, then: Callable[[], None], tally: Tally) -> None:
+        await self.clock.pause(seconds)
+        then()
+        tally.pending -= 1
+
+    def _send(self, url: str, notices: Sequence[Notice], tally: Tally) -> None:
+        """Send notices in bodies of no more than Graph puts into one. What goes to an event hub has no tokens."""
+        largest = self._knobs.batch_max
+        for start in range(0, len(notices), largest):
+            number, together = next(self._bodies), list(notices[start : start + largest])
+            if self._knobs.disorder > 0:
+                self._shuffle(together, number)
+            if known_channel(url) == "hub":
+                parts = write_hub_bodies([notice.notification for notice in together])
+                self._courier.send_to_hub(url, together, parts, tally)
+            else:
+                self._courier.send(url, together, self.tokens.of(together, number), tally)
+
+    def _shuffle(self, notices: list[Notice], body: int) -> None:
+        dice = self._dice.of("disorder", body)
+        if dice.random() < self._knobs.disorder:
+            dice.shuffle(notices)
 
 
 def again(notice: Notice) -> Notice:
     """Return the same notification, to be sent once more."""
     return replace(notice, duplicate=True)
+
+
+def _told_by_default(change: Change) -> str:
+    """Return what a change is told as where no filter has a say.
+
+    The directory tells of what is new as updated, and so does everything that only tells that something below has changed.
+    """
+    row = change.entity.row
+    if row.nameless or (row.family == "directory" and change.change_type == "created"):
+        return "updated"
+    return change.change_type
+
+
+_ANY = ("created", "updated", "deleted")

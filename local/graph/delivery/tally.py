@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
-    """What a run of chatter amounts to so far. `sent` and `acknowledged` count each notice once, without repetitions."""
+    """What a run of chatter amounts to so far. `sent` and `acknowledged` count each notice once, without repetitions.
+
+    `lost` is what Graph lost itself, `discarded` what it threw away because the receiver or its authorization was not up to it.
+    `pending` counts what is still to be seen through: bodies under way, and notices that wait for one.
+    """
 
     running: bool = False
     changes: int = 0
     sent: int = 0
     duplicates: int = 0
     forged: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    discarded: int = 0
     bodies: int = 0
     acknowledged: int = 0
     pending: int = 0
@@ -31,6 +37,8 @@ class Tally:
             "sent": self.sent,
             "duplicates": self.duplicates,
             "forged": dict(sorted(self.forged.items())),
+            "lost": self.lost,
+            "discarded": self.discarded,
             "bodies": self.bodies,
             "acknowledged": self.acknowledged,
             "pending": self.pending,

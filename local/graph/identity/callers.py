@@ -14,11 +14,12 @@ SCHEME = "Bearer "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An app in a tenant, and the object id of its service principal."""
+    """An app in a tenant, and the object id of its service principal or of the user for whom it acts."""
 
     app_id: str
     tenant_id: str
     object_id: str
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class Callers:
             raise _unauthorized("Access token validation failure. Invalid audience.") from other
         except jwt.InvalidTokenError as broken:
             raise _unauthorized("Access token validation failure.") from broken
-        return Caller(app_id=claims["azp"], tenant_id=claims["tid"], object_id=claims["oid"])
+        user_id = claims["oid"] if "scp" in claims else None
+        return Caller(app_id=claims["azp"], tenant_id=claims["tid"], object_id=claims["oid"], user_id=user_id)
 
 
 def _unauthorized(message: str) -> GraphFault:

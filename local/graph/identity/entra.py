@@ -1,21 +1,23 @@
 """Entra's endpoints: tokens for apps, metadata and keys for those who check tokens, and a managed identity.
 
-Secrets are taken on trust unless one was configured: who may call whom is not what this simulator examines. Not here: users
-who sign in.
+Secrets are taken on trust unless one was configured: who may call whom is not what this simulator examines. Not here: what people
+get who sign in, see `sign_in`.
 """
 
 import hmac
+import html
 import time
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jwt
 from aiohttp import web
 
-from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, Authority
+from local.graph.identity.sign_in import Refused, SignIns
+from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Authority
+from local.graph.tenant.places import Person
 
-DOMAIN = "contoso.onmicrosoft.com"
-SHARED_TENANTS = frozenset({"common", "organizations"})
 SYSTEM_IDENTITY = "5e1f0000-0000-4000-8000-00000000a1d0"
 EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -25,14 +27,30 @@ ROLES = ["ChannelMessage.Read.All", "Chat.Read.All", "Mail.Read", "User.Read.All
 class Entra:
     """The authority's endpoints, the same over http and https."""
 
-    def __init__(self, authority: Authority, *, client_secret: str | None = None) -> None:
+    def __init__(
+        self,
+        authority: Authority,
+        *,
+        people: Callable[[str], Sequence[Person]],
+        client_secret: str | None = None,
+    ) -> None:
         self._authority = authority
+        self._people = people
         self._client_secret = client_secret
+        self._sign_ins = SignIns(authority=authority, find=self._find)
+        self._grants: dict[str, Callable[[Mapping[str, str], str], dict[str, Any]]] = {
+            "client_credentials": self._as_itself,
+            "password": self._sign_ins.by_password,
+            "authorization_code": self._sign_ins.by_code,
+            "refresh_token": self._sign_ins.by_refresh,
+            "urn:ietf:params:oauth:grant-type:jwt-bearer": self._on_behalf,
+        }
 
     def routes(self) -> list[web.RouteDef]:
         """Return every endpoint; keys and metadata exist for `common` and for the tenant."""
         return [
             web.post("/{tenant}/oauth2/v2.0/token", self.token),
+            web.get("/{tenant}/oauth2/v2.0/authorize", self.authorize),
             web.get("/{tenant}/.well-known/openid-configuration", self.metadata_v1),
             web.get("/{tenant}/v2.0/.well-known/openid-configuration", self.metadata_v2),
             web.get("/{tenant}/discovery/keys", self.keys),
@@ -42,26 +60,34 @@ class Entra:
         ]
 
     async def token(self, request: web.Request) -> web.Response:
-        """Answer the client credentials grant.
+        """Answer whichever grant is asked for.
 
-        https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow and …-auth-code-flow
         """
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        tenant_id = self._tenant(request)
+        tenant_id = self._authority.tenant_called(request.match_info["tenant"])
         if tenant_id is None:
-            return _refusal(400, "invalid_request", "AADSTS90002: Tenant not found.")
-        if form.get("grant_type") != "client_credentials":
-            return _refusal(400, "unsupported_grant_type", "AADSTS70003: Only client_credentials is simulated.")
-        app_id, scope = form.get("client_id", ""), form.get("scope", "")
-        if not scope.endswith("/.default"):
-            return _refusal(400, "invalid_scope", "AADSTS1002012: The scope must end in /.default.")
-        objection = self._object_to(form, app_id, tenant_id)
-        if objection:
-            return _refusal(401, "invalid_client", objection)
-        audience = scope.removesuffix("/.default")
-        token = self._authority.access_token(audience=audience, app_id=app_id, tenant_id=tenant_id, roles=ROLES)
-        lifetime = {"expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS}
-        return web.json_response({"token_type": "Bearer", "access_token": token} | lifetime)
+            return _refusal(Refused("invalid_request", "AADSTS90002: Tenant not found."))
+        grant = self._grants.get(form.get("grant_type", ""))
+        if grant is None:
+            return _refusal(Refused("unsupported_grant_type", "AADSTS70003: The grant type is not supported."))
+        try:
+            return web.json_response(grant(form, tenant_id))
+        except Refused as refused:
+            return _refusal(refused)
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        """Send the browser back with a code for whom `login_hint` names, or let the person choose who to be."""
+        form, tenant_id = dict(request.query), self._authority.tenant_called(request.match_info["tenant"])
+        if tenant_id is None or not form.get("client_id") or not form.get("redirect_uri"):
+            return _refusal(Refused("invalid_request", "AADSTS900144: client_id and redirect_uri are needed."))
+        user = self._find(tenant_id, form.get("login_hint", ""))
+        if user is None:
+            links = "".join(_choice(request, person) for person in self._people(tenant_id))
+            return web.Response(text=f"<!doctype html><title>Sign in</title><ul>{links}</ul>", content_type="text/html")
+        answer = {"code": self._sign_ins.write_code(form, tenant_id, user)}
+        answer |= {"state": form["state"]} if "state" in form else {}
+        return _send_back(form, answer)
 
     async def metadata_v1(self, request: web.Request) -> web.Response:
         """Answer with the metadata of v1 tokens."""
@@ -100,13 +126,33 @@ class Entra:
         named = {"resource": resource, "token_type": "Bearer", "client_id": app_id}
         return web.json_response({"access_token": token, "expires_on": expires} | named)
 
-    def _tenant(self, request: web.Request) -> str | None:
-        asked = request.match_info["tenant"].lower()
-        ours = self._authority.tenant_id
-        return ours if asked in SHARED_TENANTS or asked in {ours, DOMAIN} else None
+    def _as_itself(self, form: Mapping[str, str], tenant_id: str) -> dict[str, Any]:
+        app_id, scope = form.get("client_id", ""), form.get("scope", "")
+        if not scope.endswith("/.default"):
+            raise Refused("invalid_scope", "AADSTS1002012: The scope must end in /.default.")
+        self._examine(form, app_id, tenant_id)
+        audience = scope.removesuffix("/.default")
+        token = self._authority.access_token(audience=audience, app_id=app_id, tenant_id=tenant_id, roles=ROLES)
+        lifetime = {"expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS}
+        return {"token_type": "Bearer", "access_token": token} | lifetime
+
+    def _on_behalf(self, form: Mapping[str, str], tenant_id: str) -> dict[str, Any]:
+        self._examine(form, form.get("client_id", ""), tenant_id)
+        return self._sign_ins.on_behalf_of(form, tenant_id)
+
+    def _examine(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> None:
+        objection = self._object_to(form, app_id, tenant_id)
+        if objection:
+            raise Refused("invalid_client", objection, 401)
+
+    def _find(self, tenant_id: str, called: str) -> Person | None:
+        low = called.lower()
+        return next((each for each in self._people(tenant_id) if low in {each.id, each.address.lower()}), None)
 
     def _placeholder(self, request: web.Request) -> str:
-        return "{tenantid}" if request.match_info["tenant"] in SHARED_TENANTS else self._authority.tenant_id
+        asked = request.match_info["tenant"]
+        tenant_id = None if asked in SHARED_TENANTS else self._authority.tenant_called(asked)
+        return tenant_id or "{tenantid}"
 
     def _object_to(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> str:
         if not app_id:
@@ -154,5 +200,23 @@ def _base(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
 
 
-def _refusal(status: int, error: str, description: str) -> web.Response:
-    return web.json_response({"error": error, "error_description": description}, status=status)
+def _refusal(refused: Refused) -> web.Response:
+    answer = {"error": refused.error, "error_description": refused.description}
+    return web.json_response(answer, status=refused.status)
+
+
+def _send_back(form: Mapping[str, str], answer: Mapping[str, str]) -> web.Response:
+    """Return to the app in the way that it asked for: in the query, in the fragment, or as a form."""
+    target, mode = form["redirect_uri"], form.get("response_mode", "query")
+    if mode == "form_post":
+        fields = "".join(f'<input type="hidden" name="{name}" value="{html.escape(answer[name])}">' for name in answer)
+        page = f'<form method="post" action="{html.escape(target)}">{fields}<button>Go on</button></form>'
+        script = "<script>document.forms[0].submit()</script>"
+        return web.Response(text=f"<!doctype html><title>Signed in</title>{page}{script}", content_type="text/html")
+    mark = "#" if mode == "fragment" else "&" if "?" in target else "?"
+    return web.Response(status=302, headers={"Location": f"{target}{mark}{urllib.parse.urlencode(answer)}"})
+
+
+def _choice(request: web.Request, person: Person) -> str:
+    url = request.url.update_query(login_hint=person.address)
+    return f'<li><a href="{html.escape(str(url.relative()))}">{html.escape(person.name)}</a></li>'

@@ -23,6 +23,8 @@ VALIDATION_TOKEN_SECONDS = 24 * 3600
 REMINT_AFTER_SECONDS = 600.0
 ACCESS_TOKEN_SECONDS = 3599
 
+SHARED_TENANTS = frozenset({"common", "organizations"})
+
 TokenVersion = Literal["v1", "v2"]
 
 
@@ -52,9 +54,22 @@ class Authority:
     """Who signs: the issuer names, the current key, and the ones before it that are still published."""
 
     https_base: str
-    tenant_id: str
+    tenants: Mapping[str, str]
+    """The domain of each tenant by its id; the first is the one that `common` means."""
     keys: list[SigningKey]
     _minted: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant that is meant where none is named."""
+        return next(iter(self.tenants))
+
+    def tenant_called(self, name: str) -> str | None:
+        """Return a tenant's id by its id or domain, the first one's for a shared name, or None."""
+        low = name.lower()
+        if low in SHARED_TENANTS:
+            return self.tenant_id
+        return next((each for each, domain in self.tenants.items() if low in _names(each, domain)), None)
 
     async def rotate(self, *, forget: bool = False) -> str:
         """Sign with a new key from now on and return its id; `forget` takes the old ones out of the JWKS at once."""
@@ -75,13 +90,31 @@ class Authority:
         headers = {"kid": self.keys[0].kid, "x5t": self.keys[0].kid}
         return jwt.encode(dict(claims), signer.private, "RS256", headers=headers)
 
+    def user_token(self, *, audience: str, app_id: str, tenant_id: str, named: Mapping[str, str], scopes: str) -> str:
+        """Return a delegated access token, v2: an app that acts for a user."""
+        claims = self._claims("v2", int(time.time()), tenant_id, ACCESS_TOKEN_SECONDS)
+        return self.sign(claims | {"aud": audience, "azp": app_id, "azpacr": "0", "scp": scopes} | dict(named))
+
+    def id_token(self, *, app_id: str, tenant_id: str, claims: Mapping[str, str]) -> str:
+        """Return who has signed in, for the app itself."""
+        own = self._claims("v2", int(time.time()), tenant_id, ACCESS_TOKEN_SECONDS)
+        return self.sign(own | {"aud": app_id} | dict(claims))
+
     def access_token(self, *, audience: str, app_id: str, tenant_id: str, roles: list[str]) -> str:
         """Return an app-only access token, v2, for whichever audience was asked for."""
         now = int(time.time())
         owner = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant_id}/{app_id}"))
         return self.sign(
             self._claims("v2", now, tenant_id, ACCESS_TOKEN_SECONDS)
-            | {"aud": audience, "azp": app_id, "azpacr": "1", "oid": owner, "sub": owner, "roles": roles}
+            | {
+                "aud": audience,
+                "azp": app_id,
+                "azpacr": "1",
+                "oid": owner,
+                "sub": owner,
+                "roles": roles,
+                "idtyp": "app",
+            }
         )
 
     def validation_claims(self, version: TokenVersion, *, app_id: str, tenant_id: str) -> dict[str, Any]:
@@ -113,6 +146,10 @@ class Authority:
     def _claims(self, version: TokenVersion, now: int, tenant_id: str, lifetime: int) -> dict[str, Any]:
         issued = {"iss": self.issuer(version, tenant_id), "iat": now, "nbf": now, "exp": now + lifetime}
         return issued | {"tid": tenant_id, "uti": uuid.uuid4().hex[:22], "ver": "1.0" if version == "v1" else "2.0"}
+
+
+def _names(tenant_id: str, domain: str) -> tuple[str, str, str]:
+    return tenant_id, domain, f"{domain.partition('.')[0]}.onmicrosoft.com"
 
 
 def _integer(number: int) -> str:

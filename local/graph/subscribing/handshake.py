@@ -1,69 +1,96 @@
 """The handshake: Graph asks an endpoint to echo a token before it trusts it with notifications.
 
+Not here: what the token looks like, see `echo_tokens`; when endpoints are asked, see `routes`.
 https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
 """
 
 import logging
 import re
 import time
-import urllib.parse
-import uuid
+from dataclasses import dataclass
 
 import aiohttp
-from yarl import URL
 
 from local.graph.clock import Clock
 from local.graph.faults import GraphFault, validation_failed
 from local.graph.judge import Judge
+from local.graph.knobs import Knobs
+from local.graph.subscribing.echo_tokens import make_token, write_url
 
 ANSWER_SECONDS = 10.0
+"""Real seconds for an answer, times the clock's patience; no page says that they can be changed."""
 LONGEST_ANSWER = 64 * 1024
-TIMEOUT = aiohttp.ClientTimeout(total=ANSWER_SECONDS, ceil_threshold=60)
+TIMES = {"once": 1, "twice": 2, "skip": 0}
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    reason: str
+    kind: str
+    body: bytes
 
 
 class Handshake:
     """Asks endpoints, one after the other, and tells the judge how they answered."""
 
-    def __init__(self, session: aiohttp.ClientSession, judge: Judge, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, judge: Judge, clock: Clock, knobs: Knobs | None = None) -> None:
         self._session = session
         self._judge = judge
         self._clock = clock
+        self._knobs = knobs or Knobs()
         self._remarked: set[str] = set()
 
     async def ask(self, url: str) -> None:
-        """Return if the endpoint echoed the token. Raises the 400 that POST and PATCH answer otherwise."""
+        """Return if the endpoint echoed every token. Raises the 400 that POST and PATCH answer otherwise."""
         self._remark_on_http(url)
-        token = f"Validation: Testing client application reachability for subscription Request-Id: {uuid.uuid4()}"
-        started = time.monotonic()
+        for _ in range(TIMES[self._knobs.handshake]):
+            if self._knobs.handshake_delay:
+                await self._clock.pause(self._knobs.handshake_delay)
+            await self._ask_once(url)
+
+    async def _ask_once(self, url: str) -> None:
+        token, started = make_token(self._knobs.handshake_token), time.monotonic()
         try:
-            async with self._session.post(
-                write_url(url, token),
-                headers={"Content-Type": "text/plain; charset=utf-8"},
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-                timeout=TIMEOUT,
-                allow_redirects=False,
-            ) as answer:
-                body = await answer.content.read(LONGEST_ANSWER)
-                status, kind, reason = answer.status, answer.content_type, answer.reason
+            answer = await self._post(url, token)
         except TimeoutError as late:
             self._object_to("handshake-late", url)
             raise validation_failed("Subscription validation request timed out.") from late
-        except aiohttp.ClientError as unreachable:
+        except (aiohttp.ClientError, ValueError, OSError) as unreachable:
+            # ValueError: a host name that cannot be written in ASCII, an answer that is no HTTP
             self._object_to("unreachable", url)
             raise _failed("HTTP request failed.") from unreachable
-        log.info("handshake answered", extra={"status": status, "ms": round((time.monotonic() - started) * 1000)})
-        self._check(url, token, status, kind, body, reason or "")
+        took = round((time.monotonic() - started) * 1000)
+        log.info("handshake answered", extra={"status": answer.status, "ms": took})
+        self._check(url, token, answer)
 
-    def _check(self, url: str, token: str, status: int, kind: str, body: bytes, reason: str) -> None:  # noqa: PLR0917 - an answer's parts
-        if status != 200:  # noqa: PLR2004 - the only status that Graph's page names
+    async def _post(self, url: str, token: str) -> _Answer:
+        seconds = ANSWER_SECONDS * self._clock.patience
+        async with self._session.post(
+            write_url(url, token),
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            timeout=aiohttp.ClientTimeout(total=seconds, ceil_threshold=seconds + 1),
+            allow_redirects=False,
+        ) as answer:
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > LONGEST_ANSWER:
+                    break
+            return _Answer(status=answer.status, reason=answer.reason or "", kind=answer.content_type, body=bytes(body))
+
+    def _check(self, url: str, token: str, answer: _Answer) -> None:
+        if answer.status != 200:  # noqa: PLR2004 - the only status that Graph's page names
             self._object_to("handshake-status", url)
-            raise _failed(f"HTTP status code is '{re.sub(r'[^A-Za-z]', '', reason) or status}'.")
-        if kind != "text/plain":
+            reason = re.sub("[^A-Za-z]", "", answer.reason)
+            raise _failed(f"HTTP status code is '{reason or answer.status}'.")
+        if answer.kind != "text/plain":
             self._object_to("handshake-type", url)
             raise _failed("The content type of the answer is not 'text/plain'.")
-        if body != token.encode():
+        if answer.body != token.encode():
             self._object_to("handshake-body", url)
             raise _failed("The answer is not the validation token.")
 
@@ -75,12 +102,6 @@ class Handshake:
 
     def _object_to(self, rule: str, url: str) -> None:
         self._judge.object_to(rule, url.partition("?")[0], at=self._clock.now())
-
-
-def write_url(url: str, token: str) -> URL:
-    """Append the token as Graph does: lower-case escapes, `+` for spaces, after whatever query the URL has."""
-    escaped = re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), urllib.parse.quote_plus(token))
-    return URL(f"{url}{'&' if '?' in url else '?'}validationToken={escaped}", encoded=True)
 
 
 def _failed(why: str) -> GraphFault:

@@ -1,45 +1,69 @@
 """`/v1.0/subscriptions`: create with handshake, read, renew, reauthorize, delete.
 
-Not here: the rules for properties, see `subscription_rules`; what exists, see `subscriptions`.
+Not here: the rules for properties, see `rules`; what exists, see `store`; how the list is cut into pages, see `paging`.
 """
 
 import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
+from local.graph.catalogue.row import Match
 from local.graph.clock import Clock
 from local.graph.faults import GraphFault, invalid
-from local.graph.identity.callers import Callers
+from local.graph.identity.callers import Caller, Callers
 from local.graph.judge import Judge
+from local.graph.knobs import Knobs
+from local.graph.subscribing.channels import channel_of, refuse_hub
 from local.graph.subscribing.handshake import Handshake
+from local.graph.subscribing.paging import read_page, write_link
+from local.graph.subscribing.preferences import read_preferences
+from local.graph.subscribing.push_key import PushKey
 from local.graph.subscribing.rules import read_amendment, read_request
-from local.graph.subscribing.store import Subscription, Subscriptions
+from local.graph.subscribing.store import Owner, Subscription, Subscriptions
+from local.graph.tenant.entity import Reach
 
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
-PAGE = 100
 APART = timedelta(minutes=10)
 
+Probe = Callable[[str], Awaitable[None]]
+Canonical = Callable[[str, Match], Mapping[str, str]]
 
+
+def lower_ids(_tenant_id: str, match: Match) -> Mapping[str, str]:
+    """Return the ids of a resource as they stand, for a Graph that knows of no aliases."""
+    return {name: value.lower() for name, value in match.ids.items()}
+
+
+@dataclass(slots=True, kw_only=True)
 class SubscriptionRoutes:
-    """The subscription endpoints of one app after another, each seeing only its own."""
+    """The subscription endpoints of one app after another, each seeing only its own.
 
-    def __init__(
-        self, *, subscriptions: Subscriptions, callers: Callers, handshake: Handshake, judge: Judge, clock: Clock
-    ) -> None:
-        self._subscriptions = subscriptions
-        self._callers = callers
-        self._handshake = handshake
-        self._judge = judge
-        self._clock = clock
-        self._gone: set[str] = set()
+    `canonical` resolves aliases in ids; `probe` writes the test message into an event hub, None where there are no hubs.
+    """
+
+    subscriptions: Subscriptions
+    callers: Callers
+    handshake: Handshake
+    judge: Judge
+    clock: Clock
+    knobs: Knobs = field(default_factory=Knobs)
+    canonical: Canonical = lower_ids
+    probe: Probe | None = None
+    _push_key: PushKey = field(default_factory=PushKey)
+    _gone: set[str] = field(default_factory=set)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every endpoint."""
         return [
             web.post("/v1.0/subscriptions", self.create),
             web.get("/v1.0/subscriptions", self.list),
+            web.get("/v1.0/subscriptions/getVapidPublicKey()", self.vapid_public_key),
+            web.get("/v1.0/subscriptions/getVapidPublicKey", self.vapid_public_key),
             web.get("/v1.0/subscriptions/{id}", self.get),
             web.patch("/v1.0/subscriptions/{id}", self.patch),
             web.delete("/v1.0/subscriptions/{id}", self.delete),
@@ -47,33 +71,46 @@ class SubscriptionRoutes:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        """Check, shake hands with both URLs in turn, and only then let the subscription exist."""
-        caller = self._callers.identify(request)
-        asked = read_request(await read_json(request), now=self._clock.now())
-        owner = {"app_id": caller.app_id, "tenant_id": caller.tenant_id}
-        self._subscriptions.check_room(asked, now=self._clock.now(), **owner)
-        await self._handshake.ask(asked.notification_url)
+        """Check, ask both URLs in turn, and only then let the subscription exist."""
+        caller = self.callers.identify(request)
+        asked = read_request(
+            await read_json(request),
+            now=self.clock.now(),
+            user_id=caller.user_id,
+            preferences=read_preferences(request.headers.getall("Prefer", [])),
+        )
+        owner, reach = _owner(caller), self._reach(caller.tenant_id, asked.match)
+        self.subscriptions.check_room(asked, reach, owner, now=self.clock.now())
+        await self._ask(asked.notification_url)
         if asked.lifecycle_notification_url:
-            await self._handshake.ask(asked.lifecycle_notification_url)
+            await self._ask(asked.lifecycle_notification_url)
         # a twin may have been created while the endpoints were answering
-        self._subscriptions.check_room(asked, now=self._clock.now(), **owner)
-        subscription = self._subscriptions.add(asked, creator_id=caller.object_id, **owner)
+        now = self.clock.now()
+        self.subscriptions.check_room(asked, reach, owner, now=now)
+        subscription = self.subscriptions.add(asked, reach, owner, now=now)
         return _entity(subscription, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
-        """Answer with the caller's own, in pages, without clientState."""
-        caller = self._callers.identify(request)
-        own = [
-            each.printed(with_client_state=False)
-            for each in self._subscriptions.live(now=self._clock.now())
-            if (each.app_id, each.tenant_id) == (caller.app_id, caller.tenant_id)
-        ]
-        text = request.query.get("$skiptoken", "0")
-        start = int(text) if text.isdecimal() else 0
-        answer: dict[str, Any] = {"@odata.context": CONTEXT, "value": own[start : start + PAGE]}
-        if start + PAGE < len(own):
-            answer["@odata.nextLink"] = f"{request.url.with_query(None)}?$skiptoken={start + PAGE}"
+        """Answer with the caller's own, in pages, without clientState; a page may be empty although more follow."""
+        owner = _owner(self.callers.identify(request))
+        after = read_page(request.query.get("$skiptoken"))
+        answer: dict[str, Any] = {"@odata.context": CONTEXT, "value": []}
+        if after is None and self.knobs.empty_pages:
+            answer["@odata.nextLink"] = write_link(request.url, 0)
+            return web.json_response(answer)
+        size = self.knobs.subscription_page
+        following = self.subscriptions.of(owner, after=after or 0, now=self.clock.now())
+        page = list(islice(following, size))
+        answer["value"] = [each.printed(with_client_state=False) for each in page]
+        if next(following, None):
+            answer["@odata.nextLink"] = write_link(request.url, page[-1].number)
         return web.json_response(answer)
+
+    async def vapid_public_key(self, request: web.Request) -> web.Response:
+        """Answer with the key that a browser's push service is to expect."""
+        self.callers.identify(request)
+        context = "https://graph.microsoft.com/v1.0/$metadata#Edm.String"
+        return web.json_response({"@odata.context": context, "value": self._push_key.public()})
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one subscription."""
@@ -81,45 +118,65 @@ class SubscriptionRoutes:
 
     async def patch(self, request: web.Request) -> web.Response:
         """Renew, move or re-key; a new URL must shake hands first."""
-        try:
-            subscription = self._find(request)
-        except GraphFault:
-            self._note_gone(request.match_info["id"])
-            raise
-        now = self._clock.now()
-        match, rich = subscription.asked.match, subscription.rich
-        amendment = read_amendment(await read_json(request), match=match, rich=rich, now=now)
-        if amendment.notification_url and amendment.notification_url != subscription.notification_url:
-            await self._handshake.ask(amendment.notification_url)
+        held = self._find_to_renew(request)
+        amendment = read_amendment(await read_json(request), asked=held.asked, now=self.clock.now())
+        url = amendment.notification_url or held.notification_url
+        if url != held.notification_url or self.knobs.handshake_on_renewal:
+            await self._ask(url)
+        # it may have been deleted, or have expired, while the body came or the endpoint was answering
+        subscription, now = self._find_to_renew(request), self.clock.now()
         self._compare(subscription, subscription.reauthorized_at, now)
-        self._subscriptions.amend(subscription, amendment, now=now)
+        self.subscriptions.amend(subscription, amendment, now=now)
         return _entity(subscription)
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         """Accept a reauthorization, which changes nothing that can be seen."""
-        subscription, now = self._find(request), self._clock.now()
+        subscription = self._find(request)
+        if self.knobs.handshake_on_renewal:
+            await self._ask(subscription.notification_url)
+            subscription = self._find(request)
+        now = self.clock.now()
         self._compare(subscription, subscription.patched_at, now)
         subscription.reauthorized_at = now
         return web.Response(status=204)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget a subscription."""
-        self._subscriptions.remove(self._find(request))
+        self.subscriptions.delete(self._find(request), now=self.clock.now())
         return web.Response(status=204)
 
+    async def _ask(self, url: str) -> None:
+        """Make sure that somebody takes notifications there: a handshake, a test message for a hub, nothing for a browser."""
+        channel = channel_of(url)
+        if channel == "webhook":
+            await self.handshake.ask(url)
+        elif channel == "hub":
+            if self.probe is None:
+                raise refuse_hub(url)
+            await self.probe(url)
+
+    def _reach(self, tenant_id: str, match: Match) -> Reach:
+        return tenant_id, match.path, frozenset(self.canonical(tenant_id, match).items())
+
     def _find(self, request: web.Request) -> Subscription:
-        caller = self._callers.identify(request)
-        return self._subscriptions.get(
-            request.match_info["id"], app_id=caller.app_id, tenant_id=caller.tenant_id, now=self._clock.now()
-        )
+        owner = _owner(self.callers.identify(request))
+        return self.subscriptions.get(request.match_info["id"], owner, now=self.clock.now())
+
+    def _find_to_renew(self, request: web.Request) -> Subscription:
+        try:
+            return self._find(request)
+        except GraphFault as missing:
+            if missing.status == 404:  # noqa: PLR2004 - gone: not to be tried again
+                self._note_gone(request.match_info["id"])
+            raise
 
     def _compare(self, subscription: Subscription, other_renewal: datetime | None, now: datetime) -> None:
         if other_renewal and now - other_renewal < APART:
-            self._judge.object_to("both-renewals", subscription.id, at=now)
+            self.judge.object_to("both-renewals", subscription.id, at=now)
 
     def _note_gone(self, subscription_id: str) -> None:
         if subscription_id in self._gone:
-            self._judge.object_to("patch-gone", subscription_id, at=self._clock.now())
+            self.judge.object_to("patch-gone", subscription_id, at=self.clock.now())
         self._gone.add(subscription_id)
 
 
@@ -129,6 +186,15 @@ async def read_json(request: web.Request) -> Any:
         return json.loads(await request.read())
     except (ValueError, RecursionError) as broken:
         raise invalid("Unable to read JSON request payload.") from broken
+
+
+def _owner(caller: Caller) -> Owner:
+    return Owner(
+        app_id=caller.app_id,
+        tenant_id=caller.tenant_id,
+        creator_id=caller.object_id,
+        delegated=caller.user_id is not None,
+    )
 
 
 def _entity(subscription: Subscription, *, status: int = 200, with_client_state: bool = True) -> web.Response:

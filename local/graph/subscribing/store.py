@@ -1,116 +1,98 @@
 """The subscriptions that exist: kept, found, counted against quotas, and forgotten when they expire.
 
-An index by resource makes finding who hears a change independent of how many subscriptions there are. Not here: what a request
-may contain, see `subscription_rules`.
+An index by reach makes finding who hears a change independent of how many subscriptions there are. Not here: what a request may
+contain, see `rules`; the numbers of the quotas, see `catalogue.quota`.
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from local.graph.catalogue.table import TEAMS_QUOTA, Match
-from local.graph.clock import seven_digits
-from local.graph.delivery.encryption import EncryptionCertificate
+from local.graph.clock import Clock
 from local.graph.faults import GraphFault, not_found
+from local.graph.knobs import Knobs
+from local.graph.subscribing.counting import Counts
 from local.graph.subscribing.rules import Amendment, Request
+from local.graph.subscribing.saving import restore, save
+from local.graph.subscribing.subscription import Subscription
+from local.graph.tenant.entity import Reach
 
-Reach = tuple[str, frozenset[tuple[str, str]]]
-"""A workload and the ids that a path names, lower-cased: what a change is looked up by."""
+__all__ = ["Owner", "Subscription", "Subscriptions"]
+
+Combination = tuple[object, ...]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Subscription:
-    """A live subscription; PATCH changes it in place, so that deliveries under way see the new values."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose subscriptions are meant: an app's in a tenant, or only those that it made for one user."""
 
-    id: str
     app_id: str
     tenant_id: str
     creator_id: str
-    asked: Request
-    notification_url: str
-    expiration_date_time: datetime
-    certificate: EncryptionCertificate | None
-    certificate_text: str | None
-    patched_at: datetime | None = None
-    reauthorized_at: datetime | None = None
-    client_state: str | None = field(repr=False)
+    delegated: bool = False
 
-    @property
-    def rich(self) -> bool:
-        """Whether items carry the resource, encrypted."""
-        return self.certificate is not None
+    def owns(self, subscription: Subscription) -> bool:
+        """Return whether a subscription can be seen.
 
-    @property
-    def selected(self) -> frozenset[str]:
-        """The properties that `$select` names, lower-cased; none means all."""
-        _, found, names = self.asked.match.query.partition("$select=")
-        return frozenset(name.strip().lower() for name in names.partition("&")[0].split(",")) if found else frozenset()
+        https://learn.microsoft.com/en-us/graph/api/subscription-list
+        """
+        same_app = (subscription.app_id, subscription.tenant_id) == (self.app_id, self.tenant_id)
+        return same_app and (not self.delegated or subscription.creator_id == self.creator_id)
 
-    def printed(self, *, with_client_state: bool) -> dict[str, Any]:
-        """Return the subscription as Graph answers it; reading one never shows its clientState."""
-        return {
-            "id": self.id,
-            "resource": self.asked.resource,
-            "applicationId": self.app_id,
-            "changeType": self.asked.change_type,
-            "clientState": self.client_state if with_client_state else None,
-            "notificationUrl": self.notification_url,
-            "notificationQueryOptions": self.asked.query_options,
-            "lifecycleNotificationUrl": self.asked.lifecycle_notification_url,
-            "expirationDateTime": seven_digits(self.expiration_date_time),
-            "creatorId": self.creator_id,
-            "includeResourceData": self.rich,
-            "latestSupportedTlsVersion": self.asked.latest_tls,
-            "encryptionCertificate": self.certificate_text,
-            "encryptionCertificateId": self.certificate.id if self.certificate else None,
-            "notificationUrlAppId": None,
-        }
+    def as_counted(self) -> dict[str, str]:
+        """Return the owner as quotas count."""
+        own = {"app": self.app_id, "tenant": self.tenant_id}
+        return own | {"creator": self.creator_id} if self.delegated else own
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Subscriptions:
     """All live subscriptions, with the quotas and the one rule about duplicates that Graph states."""
 
+    clock: Clock = field(default_factory=Clock)
+    knobs: Knobs = field(default_factory=Knobs)
+    counts: Counts = field(default_factory=Counts)
     _by_id: dict[str, Subscription] = field(default_factory=dict)
+    _by_owner: dict[tuple[str, str], dict[str, Subscription]] = field(default_factory=dict)
     _by_reach: dict[Reach, dict[str, Subscription]] = field(default_factory=dict)
-    _by_combination: dict[tuple[str, ...], str] = field(default_factory=dict)
-    _used: Counter[str] = field(default_factory=Counter)
+    _by_combination: dict[Combination, str] = field(default_factory=dict)
+    _last_number: int = 0
 
-    def check_room(self, asked: Request, *, app_id: str, tenant_id: str, now: datetime) -> None:
-        """Raise 409 for a combination that exists and 403 for a quota that is used up."""
-        twin = self._by_combination.get(_combination(asked, app_id, tenant_id))
-        if twin and self.find(twin, now=now):
+    def check_room(self, asked: Request, reach: Reach, owner: Owner, *, now: datetime) -> None:
+        """Raise 409 for a combination that exists and the refusal of a quota that is used up."""
+        twin = self._by_combination.get(_combination(asked, reach, owner))
+        if twin and self.find(twin, now=now) and self.knobs.duplicate_subscriptions == "refuse":
             message = f"Subscription Id {twin} already exists for the requested combination"
             raise GraphFault(409, "ObjectIdentifierInUse", message)
-        for name, limit in _quotas(asked, app_id, tenant_id):
-            if self._used[name] >= limit:
-                self._forget_expired(now)
-            if self._used[name] >= limit:
-                kind = asked.match.resource.name.upper()
-                message = f"App '{app_id}' has reached its limit of '{limit}' '{kind}' subscription on {name}."
-                raise GraphFault(403, "Forbidden", message)
+        self.counts.release(now)
+        counted = asked.match, dict(reach[2]), owner.as_counted()
+        if self.counts.full(*counted):
+            self._forget_expired(now)
+        refusal = self.counts.full(*counted)
+        if refusal:
+            raise refusal
 
-    def add(self, asked: Request, *, app_id: str, tenant_id: str, creator_id: str) -> Subscription:
+    def add(self, asked: Request, reach: Reach, owner: Owner, *, now: datetime) -> Subscription:
         """Keep a subscription whose endpoints have answered, and return it with its id."""
+        self._last_number += 1
         subscription = Subscription(
             id=str(uuid.uuid4()),
-            app_id=app_id,
-            tenant_id=tenant_id,
-            creator_id=creator_id,
+            number=self._last_number,
+            app_id=owner.app_id,
+            tenant_id=owner.tenant_id,
+            creator_id=owner.creator_id,
+            delegated=owner.delegated,
             asked=asked,
+            reach=reach,
+            heard=asked.change_types - asked.match.row.silent,
             notification_url=asked.notification_url,
             expiration_date_time=asked.expiration_date_time,
-            certificate=asked.certificate,
-            certificate_text=asked.certificate_text,
-            client_state=asked.client_state,
+            created_at=now,
+            current=asked.certificate,
         )
-        self._by_id[subscription.id] = subscription
-        self._by_reach.setdefault(reach_of(asked.match), {})[subscription.id] = subscription
-        self._by_combination[_combination(asked, app_id, tenant_id)] = subscription.id
-        self._used.update(name for name, _ in _quotas(asked, app_id, tenant_id))
+        self._keep(subscription)
         return subscription
 
     def find(self, subscription_id: str, *, now: datetime) -> Subscription | None:
@@ -121,36 +103,50 @@ class Subscriptions:
             return None
         return subscription
 
-    def get(self, subscription_id: str, *, app_id: str, tenant_id: str, now: datetime) -> Subscription:
-        """Return an app's own live subscription, or raise 404."""
+    def get(self, subscription_id: str, owner: Owner, *, now: datetime) -> Subscription:
+        """Return one of the owner's live subscriptions, or raise 404."""
         subscription = self.find(subscription_id, now=now)
-        if subscription is None or (subscription.app_id, subscription.tenant_id) != (app_id, tenant_id):
+        if subscription is None or not owner.owns(subscription):
             raise not_found()
         return subscription
+
+    def of(self, owner: Owner, *, after: int, now: datetime) -> Iterator[Subscription]:
+        """Yield the owner's live subscriptions with a higher number, oldest first."""
+        for subscription in tuple(self._by_owner.get((owner.app_id, owner.tenant_id), {}).values()):
+            if subscription.number > after and owner.owns(subscription) and self.find(subscription.id, now=now):
+                yield subscription
 
     def amend(self, subscription: Subscription, amendment: Amendment, *, now: datetime) -> None:
         """Apply a PATCH that has passed every check."""
         subscription.patched_at = now
         subscription.expiration_date_time = amendment.expiration_date_time or subscription.expiration_date_time
         subscription.notification_url = amendment.notification_url or subscription.notification_url
-        subscription.certificate = amendment.certificate or subscription.certificate
-        subscription.certificate_text = amendment.certificate_text or subscription.certificate_text
+        if amendment.certificate and amendment.certificate != subscription.current:
+            subscription.previous, subscription.current = subscription.current, amendment.certificate
+
+    def delete(self, subscription: Subscription, *, now: datetime) -> None:
+        """Forget a subscription as DELETE does: gone for every call, though it may go on delivering for a while.
+
+        Field reports of such orphans: microsoftgraph/msgraph-sdk-php issue 221.
+        """
+        self._forget(subscription)
+        if self.knobs.orphan_seconds:
+            subscription.orphaned_until = now + timedelta(seconds=self.knobs.orphan_seconds)
+        else:
+            self._silence(subscription)
 
     def remove(self, subscription: Subscription) -> None:
-        """Forget a subscription and give its quota back at once."""
-        asked = subscription.asked
-        self._by_id.pop(subscription.id, None)
-        self._by_reach.get(reach_of(asked.match), {}).pop(subscription.id, None)
-        combination = _combination(asked, subscription.app_id, subscription.tenant_id)
-        if self._by_combination.get(combination) == subscription.id:
-            del self._by_combination[combination]
-        self._used.subtract(name for name, _ in _quotas(asked, subscription.app_id, subscription.tenant_id))
+        """Forget a subscription altogether: it has expired, or Graph has ended it."""
+        self._forget(subscription)
+        self._silence(subscription)
 
     def hearing(self, reaches: Iterable[Reach], change_type: str, *, now: datetime) -> Iterator[Subscription]:
-        """Yield the live subscriptions that hear a change, in order of creation within each reach."""
+        """Yield the subscriptions that hear a change, in order of creation within each reach."""
         for reach in reaches:
-            for subscription_id, subscription in tuple(self._by_reach.get(reach, {}).items()):
-                if change_type in subscription.asked.change_types and self.find(subscription_id, now=now):
+            for subscription in tuple(self._by_reach.get(reach, {}).values()):
+                if subscription.ends <= now:
+                    self.remove(subscription)
+                elif change_type in subscription.heard:
                     yield subscription
 
     def live(self, *, now: datetime) -> list[Subscription]:
@@ -158,34 +154,55 @@ class Subscriptions:
         self._forget_expired(now)
         return list(self._by_id.values())
 
+    def saved(self) -> list[dict[str, Any]]:
+        """Return every subscription as JSON."""
+        return [save(subscription) for subscription in self._by_id.values()]
+
+    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep what was saved; what has expired since then goes as it always does."""
+        for row in rows:
+            subscription = restore(row)
+            self._last_number = max(self._last_number, subscription.number)
+            self._keep(subscription)
+
+    def _keep(self, subscription: Subscription) -> None:
+        self._by_id[subscription.id] = subscription
+        owner = (subscription.app_id, subscription.tenant_id)
+        self._by_owner.setdefault(owner, {})[subscription.id] = subscription
+        self._by_reach.setdefault(subscription.reach, {})[subscription.id] = subscription
+        self._by_combination[_combination(subscription.asked, subscription.reach, subscription)] = subscription.id
+        self.counts.take(subscription.asked.match, subscription.ids, subscription.caller)
+
+    def _forget(self, subscription: Subscription) -> None:
+        """Take a subscription out of what callers can find, once, and give its places back."""
+        if self._by_id.pop(subscription.id, None) is None:
+            return
+        _drop(self._by_owner, (subscription.app_id, subscription.tenant_id), subscription.id)
+        combination = _combination(subscription.asked, subscription.reach, subscription)
+        if self._by_combination.get(combination) == subscription.id:
+            del self._by_combination[combination]
+        held = self.knobs.quota_held_seconds
+        free_at = self.clock.now() + timedelta(seconds=held) if held else None
+        self.counts.give_back(subscription.asked.match, subscription.ids, subscription.caller, free_at=free_at)
+
+    def _silence(self, subscription: Subscription) -> None:
+        _drop(self._by_reach, subscription.reach, subscription.id)
+
     def _forget_expired(self, now: datetime) -> None:
         for subscription in [each for each in self._by_id.values() if each.expiration_date_time <= now]:
             self.remove(subscription)
 
 
-def reach_of(match: Match) -> Reach:
-    """Return what a subscription is indexed by."""
-    return match.resource.workload, frozenset((name, value.lower()) for name, value in match.ids.items())
+def _combination(asked: Request, reach: Reach, owner: Owner | Subscription) -> Combination:
+    """Return what must not exist twice: the same app (and user) asking for the same changes of the same resource."""
+    creator = owner.creator_id if owner.delegated else ""
+    return owner.app_id, reach, creator, asked.match.query, asked.change_types
 
 
-def _combination(asked: Request, app_id: str, tenant_id: str) -> tuple[str, ...]:
-    resource = asked.resource.strip("/").lower()
-    return app_id, tenant_id, resource, *sorted(asked.change_types)
-
-
-def _quotas(asked: Request, app_id: str, tenant_id: str) -> list[tuple[str, int]]:
-    """Return the name and limit of each quota that a subscription counts against.
-
-    https://learn.microsoft.com/en-us/graph/change-notifications-overview
-    """
-    row, place = asked.match.resource, asked.resource.partition("?")[0].strip("/").lower()
-    found = []
-    if row.one_per_resource:
-        found.append((f"app '{app_id}' and '{place}'", 1))
-    if row.teams:
-        found.append((f"tenant '{tenant_id}', Teams", TEAMS_QUOTA))
-    if row.outlook:
-        found.append((f"mailbox '{asked.match.ids['user'].lower()}'", row.quota or 0))
-    elif row.quota:
-        found.append((f"app '{app_id}' and tenant '{tenant_id}', {row.name}", row.quota))
-    return found
+def _drop(index: dict[Any, dict[str, Subscription]], key: object, subscription_id: str) -> None:
+    """Take one out of an index, and the index's entry with the last one."""
+    entry = index.get(key)
+    if entry is not None:
+        entry.pop(subscription_id, None)
+        if not entry:
+            del index[key]

@@ -1,223 +1,328 @@
-"""A small Microsoft 365: people, a team with channels, a chat, mailboxes, and the messages that they write, edit and delete.
+"""One tenant: its entities, the collections that list them, and the log of every change, from which delta is answered.
 
-Values only: each change returns what the item has become. Not here: how an item looks as JSON, see `messages`; who hears of a
-change, see `publisher`.
+Every change goes through `create`, `update`, `delete` or `move`, which return what happened; who is told of it is not decided here,
+see `delivery.publisher`. What entities contain: see `shapes`; who lives here at the start: see `population`.
 """
 
 import base64
+import itertools
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from itertools import product
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from local.graph.catalogue.table import Workload, slashes
-from local.graph.clock import utc_now
-from local.graph.subscribing.store import Reach
+from local.graph.catalogue.find import CATALOGUE, by_key
+from local.graph.catalogue.row import Match, Row
+from local.graph.clock import Clock, utc_now
+from local.graph.dice import Dice
+from local.graph.tenant.entity import Change, ChangeType, Entity, Reach
+from local.graph.tenant.paths import canonical, names_in, spell
+from local.graph.tenant.places import Person, Place
+from local.graph.tenant.shapes.stamping import stamp
 
-ChangeType = Literal["created", "updated", "deleted"]
-
-PEOPLE = ("Adele Vance", "Megan Bowen", "Alex Wilber", "Lynne Robbins", "Joni Sherman", "Nestor Wilke")
-CHANNELS = ("General", "Launch", "Support desk")
-MAILBOXES = ("Adele Vance", "Megan Bowen")
-CHAT = "Adele and Alex"
-TEAM = "Northwind"
 CHANGE_KEY_PREFIX = b"\x09\x00\x00\x00\x16\x00\x00\x00"
+DOTNET_EPOCH = datetime(1, 1, 1, tzinfo=UTC)
+SOFT = frozenset({"channel-message", "chat-message"})
+"""What can still be read, and says that it was deleted."""
+
+_HEARD: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    row.item: tuple((path, names_in(path)) for other in CATALOGUE if other.item == row.item for path in other.paths)
+    for row in CATALOGUE
+}
+"""For each way to name an item, the paths by which it can be subscribed to, of whichever rows, with the ids that they need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A user of the tenant."""
-
-    id: str
-    name: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Place:
-    """Where messages are: a channel, a chat, or a mailbox's inbox. `path` is its name in notifications."""
-
-    name: str
-    workload: Workload
-    path: str
-    ids: Mapping[str, str]
-    people: tuple[Person, ...]
-    reaches: tuple[Reach, ...]
-
-    @property
-    def collection(self) -> str:
-        """The path without which no message has a name: `…/messages`, spelt as this workload spells it."""
-        return f"{self.path}/Messages" if self.workload == "mail" else f"{self.path}/messages"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A message as it is now; a new value after every change. `sequence` counts its versions from 1."""
-
-    id: str
-    place: Place
-    resource: str
-    version: str
-    sequence: int = 1
-    text: str
-    subject: str | None
-    author: Person
-    reply_to: str | None
-    created: datetime
-    modified: datetime
-    edited: datetime | None = None
-    deleted: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One thing that happened, with the item as it became."""
+class Event:
+    """One line in a collection's log: an entity changed here, or left. `gone` says why, in the words of `@removed`."""
 
     number: int
-    at: datetime
-    change_type: ChangeType
-    item: Item
+    moment: float
+    key: str
+    gone: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True, eq=False)
+class Collection:
+    """What Graph lists under one path: members in order of arrival, and everything that happened to them."""
+
+    key: str
+    members: dict[str, None] = field(default_factory=dict)
+    log: list[Event] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class World:
     """One tenant. Everything but the time of day follows from the seed."""
 
     tenant_id: str
-    seed: int
-    people: tuple[Person, ...] = ()
-    team_id: str = ""
-    places: tuple[Place, ...] = ()
-    items: dict[str, Item] = field(default_factory=dict)
-    _dice: random.Random = field(default_factory=random.Random)
+    name: str
+    domain: str
+    clock: Clock
+    dice: Dice
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    resumed: int = 0
+    """Set anew each time a tenant is restored, so that no id is made twice."""
+    people: list[Person] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    entities: dict[str, Entity] = field(default_factory=dict)
+    collections: dict[str, Collection] = field(default_factory=dict)
+    _users: dict[str, str] = field(default_factory=dict)
+    _folders: dict[tuple[str, str], str] = field(default_factory=dict)
+    _also: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    _ids: random.Random = field(init=False)
     _last_moment: int = 0
-    _changes: int = 0
 
     def __post_init__(self) -> None:
-        self._dice = random.Random(f"{self.seed}/world")  # noqa: S311 - a repeatable world, no secrets
-        self.people = tuple(self._person(name) for name in PEOPLE)
-        self.team_id = self._guid()
-        by_name = {person.name: person for person in self.people}
-        channels = [self._channel(name) for name in CHANNELS]
-        mailboxes = [self._mailbox(by_name[name]) for name in MAILBOXES]
-        self.places = (*channels, self._chat((by_name["Adele Vance"], by_name["Alex Wilber"])), *mailboxes)
+        self._ids = self.dice.of("ids", self.tenant_id, self.resumed)
 
-    def place(self, name: str) -> Place | None:
+    # finding
+
+    def canonical(self, path: str) -> str:
+        """Return the one name of what a path names."""
+        return canonical(path, user=self.user_id, folder=self._folder_id, drive=drive_of)
+
+    def find(self, path: str) -> Entity | None:
+        """Return an entity by any of its names, deleted or not."""
+        return self.entities.get(self.canonical(path))
+
+    def collection(self, path: str) -> Collection | None:
+        """Return a collection by any of its names; one that nothing was ever in does not exist unless it was declared."""
+        return self.collections.get(self.canonical(path))
+
+    def members(self, collection: Collection) -> list[Entity]:
+        """Return what a collection lists, in order of arrival."""
+        return [self.entities[key] for key in collection.members]
+
+    def person(self, called: str) -> Person | None:
+        """Return a person by id, address or name."""
+        user_id, low = self.user_id(called), called.lower()
+        return next((each for each in self.people if each.id == user_id or each.name.lower() == low), None)
+
+    def place(self, called: str) -> Place | None:
         """Return a channel, chat or mailbox by its name, its path, or its owner's address."""
-        wanted = name.lower()
-        return next(
-            (place for place in self.places if wanted in {place.name.lower(), place.path.lower()}), None
-        ) or next(
-            (place for place in self.places if place.workload == "mail" and wanted == place.people[0].address), None
+        low = called.lower()
+        return next((place for place in self.places if low in {place.name.lower(), place.path.lower()}), None) or next(
+            (place for place in self.places if place.workload == "mail" and low == place.people[0].address), None
         )
 
-    def find(self, path: str) -> Item | None:
-        """Return an item by either spelling of its path; a mailbox may be named by its address, a folder may be named."""
-        return self.items.get(self._key(path))
+    def user_id(self, called: str) -> str:
+        """Return a user's id by address or id in any case, or what was given."""
+        return self._users.get(called.lower(), called)
 
-    def create(
-        self, place: Place, text: str, *, author: Person, subject: str | None = None, reply_to: str | None = None
-    ) -> Change:
-        """Write a message."""
-        moment = self._moment()
-        at = _time_of(moment)
-        item_id = str(moment) if place.workload != "mail" else self._mail_id()
-        path = f"{place.collection}/{item_id}" if place.workload == "mail" else f"{place.collection}('{item_id}')"
-        if reply_to:
-            path = f"{place.collection}('{reply_to}')/replies('{item_id}')"
-        item = Item(
-            id=item_id,
-            place=place,
-            resource=path,
-            version=self._version(place, moment),
-            text=text,
-            subject=subject,
-            author=author,
-            reply_to=reply_to,
-            created=at,
-            modified=at,
-        )
-        return self._happened("created", item)
+    def canonical_ids(self, match: Match) -> dict[str, str]:
+        """Return the ids in a subscription's resource as changes name them: aliases resolved, lower-cased."""
+        ids = dict(match.ids)
+        if "user" in ids:
+            ids["user"] = self.user_id(ids["user"])
+        if "folder" in ids and "user" in ids:
+            ids["folder"] = self._folder_id(ids["user"], ids["folder"])
+        return {name: value.lower() for name, value in ids.items()}
 
-    def edit(self, item: Item, text: str) -> Change:
-        """Replace a message's text."""
-        moment = self._moment()
-        at = _time_of(moment)
-        version, sequence = self._version(item.place, moment), item.sequence + 1
-        edited = replace(item, text=text, version=version, sequence=sequence, modified=at, edited=at)
-        return self._happened("updated", edited)
+    # knowing names
 
-    def delete(self, item: Item) -> Change:
-        """Delete a message: softly in Teams, where it can still be read; mail is gone."""
-        moment = self._moment()
-        at = _time_of(moment)
-        version, sequence = self._version(item.place, moment), item.sequence + 1
-        return self._happened("deleted", replace(item, version=version, sequence=sequence, modified=at, deleted=at))
+    def know_user(self, user_id: str, *names: str) -> None:
+        """Let a person be found by more than the id."""
+        self._users |= {name.lower(): user_id for name in (user_id, *names)}
 
-    def _happened(self, change_type: ChangeType, item: Item) -> Change:
-        self.items[self._key(item.resource)] = item
-        self._changes += 1
-        return Change(number=self._changes, at=utc_now(), change_type=change_type, item=item)
+    def know_folder(self, user_id: str, well_known: str, folder_id: str) -> None:
+        """Let a folder be found by its well-known name."""
+        self._folders[user_id, well_known.lower()] = folder_id
 
-    def _moment(self) -> int:
-        """Return the time in milliseconds, never the same twice: Teams makes both ids and versions from it."""
+    def declare(self, *keys: str) -> None:
+        """Let collections exist that nothing is in yet."""
+        for key in keys:
+            self.collections.setdefault(key, Collection(key=key))
+
+    def names(self) -> dict[str, Any]:
+        """Return every other name that somebody or something is known by."""
+        folders = [[user_id, name, folder_id] for (user_id, name), folder_id in self._folders.items()]
+        return {"users": self._users, "folders": folders}
+
+    def know(self, names: Mapping[str, Any]) -> None:
+        """Know the names that another world knew."""
+        self._users |= names["users"]
+        self._folders |= {(user_id, name): folder_id for user_id, name, folder_id in names["folders"]}
+
+    def also(self, entity: Entity) -> Mapping[str, Sequence[str]] | None:
+        """Return the ids with several values by which an entity is heard of."""
+        return self._also.get(entity.key)
+
+    def keep(self, entity: Entity, also: Mapping[str, Sequence[str]] | None) -> None:
+        """Let an entity be as it was elsewhere: no change, nothing logged."""
+        if also:
+            self._also[entity.key] = also
+        self.entities[entity.key] = replace(entity, reaches=self._reaches(entity.row, entity.ids, also or {}))
+
+    # ids and versions
+
+    def guid(self) -> str:
+        """Return the next id of the seed's."""
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+
+    def bytes_id(self, length: int) -> bytes:
+        """Return the next random bytes of the seed's, for ids that are not GUIDs."""
+        return self._ids.randbytes(length)
+
+    def exchange_id(self) -> str:
+        """Return an id as Exchange makes them."""
+        return "AAMkAG" + base64.urlsafe_b64encode(self._ids.randbytes(84)).decode() + "AAA="
+
+    def moment(self) -> int:
+        """Return the real time in milliseconds, never the same twice: Teams makes both ids and versions from it."""
         self._last_moment = max(time.time_ns() // 1_000_000, self._last_moment + 1)
         return self._last_moment
 
-    def _version(self, place: Place, moment: int) -> str:
-        if place.workload != "mail":
+    # changing
+
+    def create(
+        self,
+        row_key: str,
+        *,
+        ids: Mapping[str, str],
+        content: Mapping[str, Any],
+        collections: Sequence[str],
+        resource: str | None = None,
+        also: Mapping[str, Sequence[str]] | None = None,
+        moment: int | None = None,
+    ) -> Change:
+        """Let something exist. `also` gives ids with several values, such as the members of a chat."""
+        row, moment = by_key(row_key), moment or self.moment()
+        spelt = resource or spell(row.item, ids)
+        key, at, version = self.canonical(spelt), _time_of(moment), self._version(row, moment)
+        if also:
+            self._also[key] = also
+        entity = Entity(
+            row=row,
+            key=key,
+            id=str(content["id"]),
+            ids=ids,
+            resource=spelt,
+            version=version,
+            content=stamp(row, content, version=version, at=at, first=True),
+            collections=tuple(collections),
+            reaches=self._reaches(row, ids, also or {}),
+            created=at,
+            modified=at,
+        )
+        return self._happened("created", entity, None)
+
+    def update(
+        self, entity: Entity, patch: Mapping[str, Any], *, change_type: ChangeType = "updated", quietly: bool = False
+    ) -> Change:
+        """Replace some properties. `quietly` leaves version and times alone, as reading a thing does."""
+        moment = self.moment()
+        at, version = _time_of(moment), entity.version if quietly else self._version(entity.row, moment)
+        content = {**entity.content, **patch}
+        if not quietly:
+            content = stamp(entity.row, content, version=version, at=at, first=False)
+        changed = replace(entity, content=content, version=version, sequence=entity.sequence + 1, modified=at)
+        return self._happened(change_type, changed, entity)
+
+    def delete(
+        self,
+        entity: Entity,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        change_type: ChangeType = "deleted",
+        gone: str = "deleted",
+    ) -> Change:
+        """Delete: `patch` says how a thing looks that can still be read; `gone` is the reason that delta gives."""
+        moment = self.moment()
+        at, version = _time_of(moment), self._version(entity.row, moment)
+        content = {**entity.content, **(patch or {})}
+        deleted = replace(
+            entity,
+            content=stamp(entity.row, content, version=version, at=at, first=False),
+            version=version,
+            sequence=entity.sequence + 1,
+            modified=at,
+            deleted=True,
+        )
+        return self._happened(change_type, deleted, entity, "" if entity.row.key in SOFT else gone)
+
+    def undelete(self, entity: Entity, patch: Mapping[str, Any]) -> Change:
+        """Bring back what was deleted."""
+        return self.update(replace(entity, deleted=False), patch)
+
+    def move(
+        self, entity: Entity, *, ids: Mapping[str, str], content: Mapping[str, Any], collections: Sequence[str]
+    ) -> list[Change]:
+        """Move to another place under a new id, as Exchange does: gone in one folder, new in the other."""
+        left = self.delete(entity)
+        arrived = self.create(
+            entity.row.key,
+            ids=ids,
+            content={**entity.content, **content},
+            collections=collections,
+            also=self._also.get(entity.key),
+        )
+        return [left, arrived]
+
+    def join(self, entity: Entity, collections: Sequence[str], also: Mapping[str, Sequence[str]]) -> Entity:
+        """List an entity in these collections instead, and let it be heard of by these ids; nobody is told."""
+        self._also[entity.key] = also
+        moved = replace(entity, collections=tuple(collections), reaches=self._reaches(entity.row, entity.ids, also))
+        self.entities[entity.key] = moved
+        for key in set(entity.collections) - set(collections):
+            self._log(key, entity.key, next(self.numbers), "changed")
+        for key in collections:
+            if key not in entity.collections:
+                self._log(key, entity.key, next(self.numbers), "")
+        return moved
+
+    # what follows from a change
+
+    def _happened(self, change_type: ChangeType, entity: Entity, before: Entity | None, gone: str = "") -> Change:
+        number = next(self.numbers)
+        self.entities[entity.key] = entity
+        for collection in entity.collections:
+            self._log(collection, entity.key, number, gone)
+        return Change(
+            number=number,
+            tenant_id=self.tenant_id,
+            at=utc_now(),
+            change_type=change_type,
+            entity=entity,
+            before=before,
+        )
+
+    def _log(self, collection_key: str, key: str, number: int, gone: str) -> None:
+        collection = self.collections.setdefault(collection_key, Collection(key=collection_key))
+        collection.log.append(Event(number=number, moment=self.clock.seconds(), key=key, gone=gone))
+        if gone:
+            collection.members.pop(key, None)
+        else:
+            collection.members[key] = None
+
+    def _reaches(self, row: Row, ids: Mapping[str, str], also: Mapping[str, Sequence[str]]) -> tuple[Reach, ...]:
+        found = []
+        for path, names in _HEARD.get(row.item, ()):
+            if all(name in ids or name in also for name in names):
+                choices = [[(name, value.lower()) for value in also.get(name) or (ids[name],)] for name in names]
+                found += [(self.tenant_id, path, frozenset(chosen)) for chosen in itertools.product(*choices)]
+        return tuple(found)
+
+    def _version(self, row: Row, moment: int) -> str:
+        if row.version == "milliseconds":
             return str(moment)
-        stamp = moment.to_bytes(8, "big") + self._dice.randbytes(4)
-        return f'W/"{base64.b64encode(CHANGE_KEY_PREFIX + stamp).decode()}"'
+        if row.version == "ticks":
+            return str((_time_of(moment) - DOTNET_EPOCH) // timedelta(microseconds=1) * 10)
+        if row.version == "etag":
+            stamped = CHANGE_KEY_PREFIX + moment.to_bytes(8, "big") + self._ids.randbytes(4)
+            return f'W/"{base64.b64encode(stamped).decode()}"'
+        return ""
 
-    def _mail_id(self) -> str:
-        return "AAMkAG" + base64.urlsafe_b64encode(self._dice.randbytes(84)).decode() + "AAA="
-
-    def _key(self, path: str) -> str:
-        """Return an item's one name: collections in lower case, the mailbox by its owner's id, without its folder."""
-        parts = slashes(path).split("/")
-        names = [part if index % 2 else part.lower() for index, part in enumerate(parts)]
-        if names[0] == "users" and len(names) > 1:
-            names[1] = next((person.id for person in self.people if person.address == names[1].lower()), names[1])
-            if "mailfolders" in names:
-                del names[2:4]
-        return "/".join(names)
-
-    def _guid(self) -> str:
-        return str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
-
-    def _person(self, name: str) -> Person:
-        return Person(id=self._guid(), name=name, address=f"{name.lower().replace(' ', '.')}@contoso.com")
-
-    def _channel(self, name: str) -> Place:
-        ids = {"team": self.team_id, "channel": f"19:{self._dice.randbytes(16).hex()}@thread.tacv2"}
-        path = f"teams('{ids['team']}')/channels('{ids['channel']}')"
-        reaches = _reaches("channel", [ids, {}])
-        return Place(name=name, workload="channel", path=path, ids=ids, people=self.people, reaches=reaches)
-
-    def _chat(self, members: tuple[Person, ...]) -> Place:
-        ids = {"chat": f"19:{self._dice.randbytes(16).hex()}@thread.v2"}
-        named = [{"user": name} for person in members for name in (person.id, person.address)]
-        reaches = _reaches("chat", [ids, {}, *named])
-        path = f"chats('{ids['chat']}')"
-        return Place(name=CHAT, workload="chat", path=path, ids=ids, people=members, reaches=reaches)
-
-    def _mailbox(self, owner: Person) -> Place:
-        ids = {"user": owner.id, "folder": base64.urlsafe_b64encode(b"folder" + self._dice.randbytes(84)).decode()}
-        users, folders = (owner.id, owner.address), (None, "inbox", ids["folder"])
-        named = [{"user": user} | ({"folder": folder} if folder else {}) for user, folder in product(users, folders)]
-        reaches = _reaches("mail", named)
-        others = tuple(person for person in self.people if person is not owner)
-        path = f"Users/{owner.id}"
-        return Place(name=owner.name, workload="mail", path=path, ids=ids, people=(owner, *others), reaches=reaches)
+    def _folder_id(self, user_id: str, called: str) -> str:
+        return self._folders.get((user_id, called.lower()), called)
 
 
-def _reaches(workload: Workload, named: list[dict[str, str]]) -> tuple[Reach, ...]:
-    return tuple((workload, frozenset((name, value.lower()) for name, value in ids.items())) for ids in named)
+def drive_of(user_id: str) -> str:
+    """Return the id of somebody's drive."""
+    return f"b!{user_id.replace('-', '')}"
 
 
 def _time_of(moment: int) -> datetime:

@@ -1,13 +1,9 @@
 import json
-import random
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from local.graph.simulator import Simulator
-from local.graph.tenant.chatter import People, Plan
-from local.graph.tenant.world import World
 from tests.local.graph.stand import App, Receiver, Wanted
 
 
@@ -23,22 +19,8 @@ async def test_a_body_that_was_not_acknowledged_comes_again_whole_and_unchanged(
     assert [(each["attempt"], each["status"]) for each in attempts] == [(1, 503), (2, 400), (3, 302), (4, 200)]
     assert (await app.control("changes"))["changes"][0]["acknowledged"]
     findings = await app.control("judge")
-    assert [finding["rule"] for finding in findings] == ["failed", "refused", "redirect"]
+    assert [finding["rule"] for finding in findings] == ["failed", "good-batch-refused", "redirect"]
     assert all(finding["page"].startswith("https://learn.microsoft.com/") for finding in findings)
-
-
-async def test_after_four_hours_graph_gives_up(wanted: Wanted, receiver: Receiver) -> None:
-    async with Simulator(time_scale=1_000_000) as graph, aiohttp.ClientSession() as session:
-        token = graph.authority.access_token(audience=graph.http_url, app_id="a", tenant_id=graph.tenant_id, roles=[])
-        headers = {"Authorization": f"Bearer {token}"}
-        async with session.post(f"{graph.http_url}/v1.0/subscriptions", json=wanted(), headers=headers) as made:
-            assert made.status == 201
-        receiver.answers = [web.Response(status=500) for _ in range(100)]
-        plan = {"rate": 1000, "seconds": 0.003, "mail": 0, "edit": 0, "delete": 0, "duplicates": 0, "forged": 0}
-        async with session.post(f"{graph.http_url}/_sim/chatter", json=plan) as started:
-            assert started.status == 202
-        await receiver.until(lambda: graph.chatter.tally.gave_up > 0)
-        assert graph.chatter.tally.acknowledged < 3
 
 
 async def test_a_receiver_that_is_late_is_counted_and_asked_again(
@@ -104,20 +86,6 @@ async def test_duplicates_and_forgeries_are_counted_and_never_part_of_the_truth(
     assert tally["ack_ms"]["p50"] <= tally["ack_ms"]["p99"] <= tally["ack_ms"]["max"]
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
-    def story(seed: int) -> list[tuple[str, str, str, int]]:
-        world = World(tenant_id="t", seed=seed)
-        people = People(world=world, plan=Plan(replies=0.2, chats=0.2), dice=random.Random(seed))  # noqa: S311 - a repeatable story
-        told: list[tuple[str, str, str, int]] = []
-        for _ in range(300):
-            change = people.act()
-            told.append((change.change_type, change.item.place.path, change.item.text, people.burst()))
-        return told
-
-    assert story(3) == story(3) != story(4)
-    assert {change_type for change_type, *_ in story(3)} == {"created", "updated", "deleted"}
-
-
 async def test_a_senseless_plan_is_refused_and_so_is_a_second_run(app: App) -> None:
     for plan in (
         {"rate": 0},
@@ -128,7 +96,7 @@ async def test_a_senseless_plan_is_refused_and_so_is_a_second_run(app: App) -> N
     ):
         assert set(await app.control("chatter", plan)) == {"error"}
     assert (await app.control("chatter", {"rate": 1, "seconds": 60}))["running"]
-    assert await app.control("chatter", {"rate": 1, "seconds": 60}) == {"error": "chatter is running"}
+    assert (await app.control("chatter", {"rate": 1, "seconds": 60})).keys() == {"error"}
 
 
 async def test_any_body_can_be_delivered_by_hand(app: App, wanted: Wanted, receiver: Receiver) -> None:

@@ -83,7 +83,9 @@ async def test_azure_identity_gets_tokens_by_secret_and_by_managed_identity(grap
         ("common", {"client_secret": "right"}, 401, "invalid_client"),
         ("common", {"client_id": "a", "client_assertion": "not a token"}, 401, "invalid_client"),
         ("common", {"client_id": "a", "client_secret": "right", "scope": "Mail.Read"}, 400, "invalid_scope"),
-        ("common", {"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ("common", {"grant_type": "implicit"}, 400, "unsupported_grant_type"),
+        ("common", {"grant_type": "password", "username": "no@body.com", "password": "x"}, 400, "invalid_grant"),
+        ("common", {"grant_type": "refresh_token", "refresh_token": "none"}, 400, "invalid_grant"),
         ("elsewhere.example", {"client_id": "a", "client_secret": "right"}, 400, "invalid_request"),
     ],
 )

@@ -1,32 +1,13 @@
-import base64
-import json
 import re
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import hashes, hmac
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives import hashes
 
 from local.graph.simulator import Simulator
+from tests.local.graph.press import opened
 from tests.local.graph.stand import App, Key, Receiver, Wanted
-
-
-def opened(encrypted: Mapping[str, str], key: Key) -> dict[str, Any]:
-    """Decrypt as Microsoft's page tells a receiver to, with nothing of the simulator's."""
-    scheme = OAEP(mgf=MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - the scheme
-    secret = key.private.decrypt(base64.b64decode(encrypted["dataKey"]), scheme)
-    data = base64.b64decode(encrypted["data"])
-    mac = hmac.HMAC(secret, hashes.SHA256())
-    mac.update(data)
-    mac.verify(base64.b64decode(encrypted["dataSignature"]))
-    decryptor = Cipher(algorithms.AES(secret), modes.CBC(secret[:16])).decryptor()
-    plain = decryptor.update(data) + decryptor.finalize()
-    assert len(secret) == 32
-    content: dict[str, Any] = json.loads(plain[: -plain[-1]])
-    return content
 
 
 async def test_a_basic_teams_notification_has_graphs_shape(
@@ -100,7 +81,7 @@ async def test_a_rich_notification_opens_with_the_subscribers_key_and_carries_a_
     rich: dict[str, Any],
     version: Literal["v1", "v2"],
 ) -> None:
-    graph.publisher._issuers = version
+    graph.knobs.turn({"issuers": version})
     for resource in ("chats/getAllMessages", f"users/{graph.world.people[0].id}/messages?$select=subject,from"):
         status, _ = await app.call("POST", "/v1.0/subscriptions", wanted(resource=resource, **rich))
         assert status == 201
@@ -156,21 +137,6 @@ async def test_a_patched_certificate_is_used_from_then_on(
     await app.control("post", {"where": "General", "text": "x"})
     await receiver.until(lambda: len(receiver.bodies) == 1)
     assert receiver.items[0]["encryptedContent"]["encryptionCertificateId"] == "key-2"
-
-
-async def test_lifecycle_notifications_have_the_form_that_graph_really_sends(
-    app: App, wanted: Wanted, receiver: Receiver, graph: Simulator
-) -> None:
-    _, made = await app.call("POST", "/v1.0/subscriptions", wanted())
-    asked = {"subscriptionId": made["id"], "event": "subscriptionRemoved"}
-    await app.control("lifecycle", asked)
-    await receiver.until(lambda: len(receiver.bodies) == 1)
-    (item,) = receiver.items
-    assert (item["lifecycleEvent"], item["organizationId"]) == ("subscriptionRemoved", graph.tenant_id)
-    assert item["resource"] == f"Subscriptions/{made['id']}"
-    assert "tenantId" not in item
-    assert item["subscriptionExpirationDateTime"].endswith("-08:00")
-    assert (await app.call("GET", f"/v1.0/subscriptions/{made['id']}"))[0] == 404
 
 
 async def test_a_reply_is_a_message_below_its_thread(app: App, wanted: Wanted) -> None:

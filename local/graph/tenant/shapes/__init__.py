@@ -1,0 +1,1 @@
+"""How things look as Graph's JSON, one module for each workload. Values only."""
