@@ -1,10 +1,8 @@
 """`python -m local azurite`: the storage emulator, until Ctrl-C."""
 
 import argparse
-import signal
-import threading
 
-from local.azurite.emulator import Azurite, EmulatorError
+from local.azurite.emulator import Azurite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,15 +13,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    emulator = Azurite(blob_port=arguments.blob_port, queue_port=arguments.queue_port, table_port=arguments.table_port)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    try:
-        with emulator:
-            print(emulator.connection_string, flush=True)
-            ended.wait()
-    except EmulatorError as problem:
-        print(problem)
-        return 1
-    return 0
+    ports = {"blob_port": arguments.blob_port, "queue_port": arguments.queue_port, "table_port": arguments.table_port}
+    return Azurite(**ports).run_until_told()

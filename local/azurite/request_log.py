@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.azurite.emulator import Azurite, EmulatorError
+from local.azurite.emulator import Azurite
+from local.emulation import EmulatorError
 
 _REQUEST = re.compile(rb" (\S+) info: \w+ContextMiddleware: RequestMethod=(\w+) RequestURL=(\S+)")
 _MARK = b"/mark-"

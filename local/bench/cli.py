@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local.azurite.emulator import EmulatorError
 from local.bench.ack import ProbeError, measure_ack
 from local.bench.figures import Figure
 from local.bench.latency import measure_latency
@@ -21,6 +20,7 @@ from local.bench.simulated_load import measure_simulator
 from local.bench.starting import measure_start
 from local.bench.storage_cost import measure_storage
 from local.demo.processes import StageError
+from local.emulation import EmulatorError
 
 _COLOURS = {True: "green", False: "bold red"}
 _FAILURES = (ProbeError, StageError, EmulatorError, OSError, RuntimeError, TimeoutError, subprocess.SubprocessError)

@@ -12,10 +12,10 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
-from local.azurite.emulator import EmulatorError
 from local.demo.processes import StageError
 from local.demo.reckoning import Evidence, event_key
 from local.demo.stage import Stage
+from local.emulation import EmulatorError
 
 SETTLE_WITHIN_SECONDS = 30.0
 _EMPTY_FOR_SECONDS = 3.0

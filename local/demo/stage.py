@@ -19,9 +19,10 @@ from typing import Any
 
 import aiohttp
 
-from local.azurite.emulator import Azurite, EmulatorError, free_ports
+from local.azurite.emulator import Azurite, free_ports
 from local.demo.processes import Running, StageError, start
 from local.demo.sink import Sink
+from local.emulation import EmulatorError
 from local.keys.material import ensure_encryption_key, make_client_state_key, make_signing_key
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,11 +1,9 @@
 """`python -m local eventhubs`: an Event Hubs namespace, until Ctrl-C."""
 
 import argparse
-import signal
-import threading
 from collections.abc import Sequence
 
-from local.eventhubs.emulator import HUBS, EventHubs, EventHubsError
+from local.eventhubs.emulator import HUBS, EventHubs
 
 PARTITIONS = 4
 
@@ -26,18 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     hubs: Sequence[tuple[str, int]] = arguments.hub or list(HUBS.items())
-    emulator = EventHubs(hubs=dict(hubs), consumer_groups=arguments.consumer_group or (), port=arguments.port)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    try:
-        with emulator:
-            print(emulator.connection_string, flush=True)
-            ended.wait()
-    except EventHubsError as problem:
-        print(problem)
-        return 1
-    return 0
+    groups: Sequence[str] = arguments.consumer_group or ()
+    return EventHubs(hubs=dict(hubs), consumer_groups=groups, port=arguments.port).run_until_told()
 
 
 def read_hub(text: str) -> tuple[str, int]:

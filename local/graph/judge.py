@@ -77,10 +77,12 @@ class Judge:
 
     def object_to(self, rule: str, example: str, *, at: datetime) -> None:
         """Count one breach of a rule. Raises KeyError for a rule that is none of ours."""
+        if rule not in RULES:
+            raise KeyError(rule)
         known = self._findings.get(rule)
         if known:
             known.count, known.last = known.count + 1, at
-        elif RULES[rule]:
+        else:
             self._findings[rule] = Finding(rule, example, at, at)
 
     def printed(self) -> list[dict[str, Any]]:
@@ -98,7 +100,3 @@ class Judge:
         kinds = "one rule was" if len(self._findings) == 1 else f"{len(self._findings)} rules were"
         told = "\n".join(f"  {finding.sentence()}" for finding in self._findings.values())
         return f"{kinds.capitalize()} not kept:\n{told}\n"
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self._findings.clear()

@@ -238,6 +238,7 @@ class Simulator:
             knobs=self.knobs,
             canonical=lambda tenant_id, match: self.worlds[tenant_id].canonical_ids(match),
             probe=self.hub.probe if self.hub else None,
+            owner_deleted=self._is_deleted,
         )
         control = Control(self)
         app.on_shutdown.append(control.close)
@@ -258,6 +259,10 @@ class Simulator:
         """Let everybody hear of what was done through Graph's own operations."""
         for change in changes:
             self.publisher.announce(change, self.by_callers)
+
+    def _is_deleted(self, tenant_id: str, user_id: str) -> bool:
+        user = self.worlds[tenant_id].find(f"users/{user_id}")
+        return user is not None and user.deleted
 
     def _people(self, tenant_id: str) -> Sequence[Person]:
         return self.worlds[tenant_id].people

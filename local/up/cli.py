@@ -15,7 +15,7 @@ _GUIDE = """\
 
   the app           {host}/api/health   {host}/api/status
   the feeds         {host}/api/feeds
-  Microsoft 365     {graph}/_sim/world
+  Microsoft 365     {graph}/     a page that shows what happens, and lets things happen
 
 Post a message by hand, and read it back:
 
@@ -23,10 +23,12 @@ Post a message by hand, and read it back:
   curl -s {host}/api/feeds
   curl -s '{host}/api/feeds/<id of a feed>?top=5'
 
-Let people chatter for a minute, and see what the simulator thinks of the receiver:
+Let people chatter, let something happen that happens in real life, and see what the simulator thinks of the receiver:
 
-  curl -s {graph}/_sim/chatter -d '{{"rate": 5, "seconds": 60}}'
-  curl -s {graph}/_sim/judge
+  export GRAPH_SIMULATOR={graph}
+  .venv/bin/python -m local graph chatter --rate 5 --seconds 60
+  .venv/bin/python -m local graph play --list
+  .venv/bin/python -m local graph judge
 
 Logs: {folder}. Ctrl-C ends everything."""
 

@@ -103,6 +103,18 @@ def test_what_was_installed_is_not_installed_again_until_it_changes(setup: Modul
     assert setup.is_stale("python", wanted)
 
 
+def test_a_group_of_packages_is_installed_beside_what_the_app_needs(
+    program: MakeProgram, setup: ModuleType, project: Path
+) -> None:
+    asked = project / "asked"
+    program("pip", f'echo "$@" >> {asked}')
+    setup.PIP = ("pip",)
+    setup.install_group("sdk")
+
+    assert asked.read_text(encoding="utf-8") == "-r requirements.txt --group sdk\n"
+    assert not setup.is_stale("sdk", [project / "pyproject.toml"])
+
+
 def test_a_command_that_fails_shows_the_end_of_what_it_said(setup: ModuleType) -> None:
     talk = "import sys; [print('line', n) for n in range(100)]; sys.exit('no network')"
 

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import Any
 
-from local.graph.cli.reading import VIEWS
+from local.graph.cli.reading import VIEWS, why
 from local.graph.control.door import Door
 from local.graph.repertoire.entry import Entry, repertoire
 from local.graph.repertoire.player import Done, Player
@@ -56,8 +56,9 @@ def _attempts(door: Door) -> list[dict[str, Any]]:
 
 
 def _line(done: Done) -> str:
-    why = "" if done.well or not isinstance(done.answer.body, dict) else f": {done.answer.body.get('error')}"
-    return f"  {'✓' if done.well else '✗'} {done.step.says}{why}"
+    if done.well:
+        return f"  ✓ {done.step.says}"
+    return f"  ✗ {done.step.says}: answered {done.answer.status}, {why(done.answer)}"
 
 
 def _outcome(attempts: list[dict[str, Any]]) -> str:

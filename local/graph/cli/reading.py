@@ -18,9 +18,14 @@ Row = Sequence[Any]
 
 def refused(answer: Answer) -> int:
     """Say why the simulator would not; return the exit code."""
-    why = answer.body.get("error") if isinstance(answer.body, dict) else answer.body
-    print(f"The simulator says no ({answer.status}): {why}", file=sys.stderr)
+    print(f"The simulator says no ({answer.status}): {why(answer)}", file=sys.stderr)
     return 1
+
+
+def why(answer: Answer) -> str:
+    """Return the reason that a refusal gives: a control's sentence, or the message in Graph's envelope."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else answer.body
+    return str(error.get("message") if isinstance(error, dict) else error)
 
 
 def show(door: Door, arguments: argparse.Namespace) -> int:

@@ -72,6 +72,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     from local.graph.simulator import Simulator  # noqa: PLC0415 - commands for a running one must not wait for all of it
+    from local.graph.state import StateError  # noqa: PLC0415 - as above
 
     handler = logging.StreamHandler()
     handler.setFormatter(_WithFields("%(levelname)s %(message)s"))
@@ -79,7 +80,7 @@ def serve(arguments: argparse.Namespace) -> int:
     try:
         simulator = Simulator(**_choices(arguments))
         asyncio.run(_serve(simulator, quiet=arguments.json or not sys.stdout.isatty()))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, StateError) as problem:
         print(_explain(problem, arguments), file=sys.stderr)
         return 2
     return 0
@@ -123,7 +124,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
     return chosen | ({"tenants": tuple(arguments.tenant)} if arguments.tenant else {})
 
 
-def _explain(problem: OSError | ValueError, arguments: argparse.Namespace) -> str:
+def _explain(problem: Exception, arguments: argparse.Namespace) -> str:
     """Say what is wrong and what to do about it."""
     if isinstance(problem, OSError) and "address already in use" in str(problem).lower():
         return (

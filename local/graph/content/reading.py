@@ -22,6 +22,8 @@ Listing = Callable[[World, Query, str], Iterable[Entity]]
 
 BIN = "directory/deleteditems"
 GET_ALL = re.compile(r"(getAll\w+)\([^/]*\)", re.IGNORECASE)
+# https://learn.microsoft.com/en-us/graph/onedrive-addressing-driveitems#path-based-addressing; all files lie in the root here
+FILE_BY_PATH = re.compile(r"drives/([^/]+)/(?:items/)?root:/([^/:]+):?", re.IGNORECASE)
 CHAT_MESSAGES = re.compile(r"chats/[^/]+/messages")
 
 NEWEST_FIRST: Mapping[str, Order] = {
@@ -150,6 +152,9 @@ def _could_have(key: str) -> bool:
 def _alias(world: World, key: str) -> str:
     if re.fullmatch(r"drives/[^/]+/root", key):
         return key.replace("/root", "/items/root")
+    if fits := FILE_BY_PATH.fullmatch(key):
+        files = _members(world, f"drives/{fits[1]}/items/root/children")
+        return next((each.key for each in files if each.content["name"].lower() == fits[2].lower()), key)
     if re.fullmatch(r"users/[^/]+/calendar", key):
         return next(iter(world.collections[f"{key}s"].members), key) if f"{key}s" in world.collections else key
     return key
@@ -212,7 +217,7 @@ _DERIVED: Sequence[tuple[re.Pattern[str], Listing]] = tuple(
         (r"users/([^/]+)/onlinemeetings/getalltranscripts", _of_meetings("call-transcript")),
         (r"communications/onlinemeetings/getallrecordings", _of_meetings("call-recording")),
         (r"communications/onlinemeetings/getalltranscripts", _of_meetings("call-transcript")),
-        (rf"{BIN}/microsoft\.graph\.user", _of_kind("user")),
-        (rf"{BIN}/microsoft\.graph\.group", _of_kind("group")),
+        (rf"{BIN}/(?:microsoft\.)?graph\.user", _of_kind("user")),
+        (rf"{BIN}/(?:microsoft\.)?graph\.group", _of_kind("group")),
     )
 )

@@ -81,13 +81,16 @@ class Caller:
     async def _put(self, body: Body) -> str:
         if self._hub is None:
             return NOT_SENT
-        try:
-            for part in body.parts:
+        status = SENT
+        for part in body.parts:
+            try:
                 await self._hub.send(body.url, part)
-        except HubRefused as refused:
-            log.info("event hub refused", extra={"host": body.host, "why": str(refused)})
-            return NEVER_SENT if refused.final else NOT_SENT
-        return SENT
+            except HubRefused as refused:
+                log.info("event hub refused", extra={"host": body.host, "why": str(refused)})
+                if not refused.final:
+                    return NOT_SENT
+                status = NEVER_SENT
+        return status
 
 
 def _shows(secrets: frozenset[bytes], answer: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -192,7 +192,7 @@ class Courier:
             self.missed(subscription)
 
     def _is_watched(self, body: Body) -> bool:
-        """Say whether slow and drop states are for this receiver: not for event hubs, nor for answers to nothing of ours."""
+        """Say whether slow and drop states are for this receiver; event hubs have none."""
         return self._knobs.states and body.channel == "webhook"
 
 

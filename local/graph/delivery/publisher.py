@@ -187,10 +187,18 @@ class Publisher:
             if self._knobs.disorder > 0:
                 self._shuffle(together, number)
             if known_channel(url) == "hub":
-                parts = write_hub_bodies([notice.notification for notice in together])
-                self._courier.send_to_hub(url, together, parts, tally)
+                self._send_to_hub(url, together, tally)
             else:
                 self._courier.send(url, together, self.tokens.of(together, number), tally)
+
+    def _send_to_hub(self, url: str, notices: Sequence[Notice], tally: Tally) -> None:
+        """Put notices into one event, or each into its own if they are too large together."""
+        parts = write_hub_bodies([notice.notification for notice in notices])
+        if len(parts) == 1 or len(notices) == 1:
+            self._courier.send_to_hub(url, notices, parts, tally)
+            return
+        for notice in notices:
+            self._courier.send_to_hub(url, [notice], write_hub_bodies([notice.notification]), tally)
 
     def _shuffle(self, notices: list[Notice], body: int) -> None:
         dice = self._dice.of("disorder", body)

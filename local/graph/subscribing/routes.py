@@ -39,11 +39,17 @@ def lower_ids(_tenant_id: str, match: Match) -> Mapping[str, str]:
     return {name: value.lower() for name, value in match.ids.items()}
 
 
+def none_deleted(_tenant_id: str, _user_id: str) -> bool:
+    """Return that a user is still there, for a Graph whose users stay."""
+    return False
+
+
 @dataclass(slots=True, kw_only=True)
 class SubscriptionRoutes:
     """The subscription endpoints of one app after another, each seeing only its own.
 
-    `canonical` resolves aliases in ids; `probe` writes the test message into an event hub, None where there are no hubs.
+    `canonical` resolves aliases in ids; `probe` writes the test message into an event hub, None where there are no hubs;
+    `owner_deleted` says of a tenant's user whether it was deleted, and with it the mailbox.
     """
 
     subscriptions: Subscriptions
@@ -54,6 +60,7 @@ class SubscriptionRoutes:
     knobs: Knobs = field(default_factory=Knobs)
     canonical: Canonical = lower_ids
     probe: Probe | None = None
+    owner_deleted: Callable[[str, str], bool] = none_deleted
     _push_key: PushKey = field(default_factory=PushKey)
     _gone: set[str] = field(default_factory=set)
 
@@ -114,11 +121,15 @@ class SubscriptionRoutes:
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with one subscription."""
-        return _entity(self._find(request), with_client_state=False)
+        subscription = self._find(request)
+        if self._is_lost(subscription):
+            raise storage_failed()
+        return _entity(subscription, with_client_state=False)
 
     async def patch(self, request: web.Request) -> web.Response:
         """Renew, move or re-key; a new URL must shake hands first."""
         held = self._find_to_renew(request)
+        self._check_owner(held, "Update")
         amendment = read_amendment(await read_json(request), asked=held.asked, now=self.clock.now())
         url = amendment.notification_url or held.notification_url
         if url != held.notification_url or self.knobs.handshake_on_renewal:
@@ -132,6 +143,7 @@ class SubscriptionRoutes:
     async def reauthorize(self, request: web.Request) -> web.Response:
         """Accept a reauthorization, which changes nothing that can be seen."""
         subscription = self._find(request)
+        self._check_owner(subscription, "Reauthorize")
         if self.knobs.handshake_on_renewal:
             await self._ask(subscription.notification_url)
             subscription = self._find(request)
@@ -142,7 +154,9 @@ class SubscriptionRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget a subscription."""
-        self.subscriptions.delete(self._find(request), now=self.clock.now())
+        subscription = self._find(request)
+        self._check_owner(subscription, "Delete")
+        self.subscriptions.delete(subscription, now=self.clock.now())
         return web.Response(status=204)
 
     async def _ask(self, url: str) -> None:
@@ -154,6 +168,16 @@ class SubscriptionRoutes:
             if self.probe is None:
                 raise refuse_hub(url)
             await self.probe(url)
+
+    def _is_lost(self, subscription: Subscription) -> bool:
+        """Return whether the mailbox is gone: it is listed until it expires, and nothing can be done with it."""
+        user_id = subscription.ids.get("user")
+        outlook = subscription.asked.match.row.family == "outlook"
+        return outlook and user_id is not None and self.owner_deleted(subscription.tenant_id, user_id)
+
+    def _check_owner(self, subscription: Subscription, operation: str) -> None:
+        if self._is_lost(subscription):
+            raise mailbox_gone(operation, f"{subscription.ids['user']}@{subscription.tenant_id}")
 
     def _reach(self, tenant_id: str, match: Match) -> Reach:
         return tenant_id, match.path, frozenset(self.canonical(tenant_id, match).items())
@@ -178,6 +202,18 @@ class SubscriptionRoutes:
         if subscription_id in self._gone:
             self.judge.object_to("patch-gone", subscription_id, at=self.clock.now())
         self._gone.add(subscription_id)
+
+
+def mailbox_gone(operation: str, user: str) -> GraphFault:
+    """Return what Exchange says through Graph of a mailbox whose owner was deleted: microsoft-graph-docs issue 13616."""
+    reason = f"The requested user '{user}' is invalid."
+    message = f"Operation: {operation}; Exception: [Status Code: NotFound; Reason: {reason}]"
+    return GraphFault(404, "ExtensionError", message)
+
+
+def storage_failed() -> GraphFault:
+    """Return what reading such a subscription says; its status is that of onedrive-api-docs issue 869."""
+    return GraphFault(500, "ExtensionError", "There was an error processing a storage extension.")
 
 
 async def read_json(request: web.Request) -> Any:

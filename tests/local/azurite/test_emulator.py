@@ -11,7 +11,8 @@ import pytest
 from azure.core.exceptions import ServiceResponseTimeoutError
 from azure.storage.queue import QueueClient
 
-from local.azurite.emulator import Azurite, EmulatorError, free_ports
+from local.azurite.emulator import Azurite, free_ports
+from local.emulation import EmulatorError
 
 pytestmark = pytest.mark.azurite
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite.emulator import Azurite, EmulatorError
+from local.azurite.emulator import Azurite
 from local.azurite.request_log import RequestLog, StorageRequest
 from local.bench.storage_cost import answered_with_messages, countable
+from local.emulation import EmulatorError
 
 
 def request(number: int, method: str, path: str) -> StorageRequest:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from azure.eventhub import EventData
 
-from local.eventhubs.emulator import EventHubs, EventHubsError
+from local.emulation import EmulatorError
+from local.eventhubs.emulator import EventHubs
 from tests.local.eventhubs.stand import CLIENT_LEAKS, PATIENT, Hub
 
 pytestmark = CLIENT_LEAKS
@@ -77,7 +78,7 @@ def test_it_is_gone_when_it_is_stopped_and_stopping_twice_is_no_error() -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    with pytest.raises(EventHubsError, match="not running"):
+    with pytest.raises(EmulatorError, match="not running"):
         _ = namespace.pid
 
 
@@ -85,7 +86,7 @@ def test_a_port_that_somebody_else_has_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         namespace = EventHubs(port=taken.getsockname()[1])
 
-        with pytest.raises(EventHubsError, match=r"Event Hubs ended with exit code 1: .*EADDRINUSE"):
+        with pytest.raises(EmulatorError, match=r"Event Hubs ended with exit code 1: .*EADDRINUSE"):
             namespace.start()
 
 
@@ -96,14 +97,14 @@ def test_one_that_was_killed_is_noticed() -> None:
         os.kill(namespace.pid, signal.SIGKILL)
         process.wait()
 
-        with pytest.raises(EventHubsError, match="ended with exit code -9: it said nothing"):
+        with pytest.raises(EmulatorError, match="ended with exit code -9: it said nothing"):
             namespace.check()
 
 
 def test_without_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(EventHubsError, match=r"Node\.js is not on the PATH: install version 20 or later"):
+    with pytest.raises(EmulatorError, match=r"Node\.js is not on the PATH: install version 20 or later"):
         EventHubs().start()
 
 

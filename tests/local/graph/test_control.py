@@ -83,7 +83,7 @@ async def test_a_mail_is_moved_and_has_another_id_there(app: App, mailbox: dict[
 
 
 async def test_everything_that_can_be_subscribed_to_can_happen(app: App, graph: Simulator) -> None:
-    for kind, change_type in ((kind, each) for kind in KINDS_OF_THINGS for each in _change_types(kind)):
+    for kind, change_type in ((name, each) for name in KINDS_OF_THINGS for each in _change_types(name)):
         asked = {"kind": kind, "changeType": change_type}
         async with app.session.post(f"{app.base}/_sim/happen", json=asked) as answer:
             said = await answer.json()

@@ -17,6 +17,7 @@ from local.graph.delivery.hub_producer import HubRefused
 from local.graph.delivery.publisher import again
 from local.graph.delivery.tally import Tally
 from local.graph.subscribing.store import Subscription
+from local.graph.tenant import acts
 from tests.local.graph.press import Press, press
 from tests.local.graph.stand import Receiver
 
@@ -297,6 +298,18 @@ async def test_what_no_event_hub_can_hold_is_not_tried_again(receiver: Receiver,
         await announce(desk, 1, tally)
         await until_still(receiver, tally)
     assert (tally.gave_up, tally.acknowledged, told) == (1, 0, [made])
+
+
+async def test_what_is_too_large_together_goes_into_an_event_each(receiver: Receiver, rich: dict[str, Any]) -> None:
+    hub = Hub()
+    async with press(hub=hub) as desk:
+        desk.subscribe(ALL, notificationUrl=HUB, **rich)
+        tally, place = Tally(), desk.world.places[0]
+        changes = [acts.post(desk.world, place, letter * 500_000, author=place.people[0]) for letter in "abc"]
+        desk.publisher.post([notice for change in changes for notice in desk.publisher.notices(change)], tally)
+        await until_still(receiver, tally)
+    assert (tally.acknowledged, tally.bodies) == (3, 3)
+    assert [len(body["value"]) for body in hub.bodies] == [1, 1, 1]
 
 
 async def test_without_hubs_what_goes_to_one_waits(receiver: Receiver, rich: dict[str, Any]) -> None:

@@ -1,9 +1,13 @@
 import json
 from typing import Any
 
+import aiohttp
+import jwt
 from aiohttp import web
 
+from local.graph.delivery.tally import Tally
 from local.graph.simulator import Simulator
+from local.graph.tenant import acts
 from tests.local.graph.stand import App, Receiver, Wanted
 
 
@@ -47,6 +51,27 @@ async def test_an_answer_that_shows_a_secret_is_noticed_but_not_repeated_to_anyo
     findings = await app.control("judge")
     assert [finding["rule"] for finding in findings] == ["secret"]
     assert "our secret" not in json.dumps(findings)
+
+
+async def test_tenants_that_use_one_url_share_a_body_with_a_token_for_each(
+    wanted: Wanted, receiver: Receiver, rich: dict[str, Any]
+) -> None:
+    tenants = ("11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002")
+    async with Simulator(tenants=tenants) as graph, aiohttp.ClientSession() as session:
+        told = []
+        for tenant in tenants:
+            token = graph.authority.access_token(audience=graph.http_url, app_id="a", tenant_id=tenant, roles=[])
+            status, _ = await App(session, graph.http_url, token).call("POST", "/v1.0/subscriptions", wanted(**rich))
+            assert status == 201
+            world = graph.worlds[tenant]
+            place = world.places[0]
+            told += graph.publisher.notices(acts.post(world, place, "x", author=place.people[0]))
+        graph.publisher.post(told, Tally())
+        await receiver.until(lambda: len(receiver.bodies) == 1)
+    (body,) = receiver.bodies
+    assert [item["tenantId"] for item in body["value"]] == list(tenants)
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in body["validationTokens"]]
+    assert [each["tid"] for each in claims] == list(tenants)
 
 
 async def test_duplicates_and_forgeries_are_counted_and_never_part_of_the_truth(

@@ -14,6 +14,7 @@ from local.graph.faults import GraphFault
 from local.graph.simulator import Simulator
 from local.graph.subscribing.rules import read_amendment, read_request
 from local.graph.subscribing.store import Subscriptions
+from local.graph.tenant import acts
 from tests.local.graph.conftest import APP_ID
 from tests.local.graph.stand import App, Key, Wanted
 
@@ -124,34 +125,44 @@ def test_seven_digits_and_other_offsets_are_read() -> None:
     assert asked.expiration_date_time == datetime(2026, 11, 20, 13, 30, 0, 123456, tzinfo=UTC)
 
 
-def certificate_for(private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, days: int) -> bytes:
+def certificate_for(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, signer: Key, *, days: int = 9) -> str:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "subscriber")])
-    return (
+    made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
-        .public_key(private.public_key())
+        .public_key(public)
         .serial_number(1)
         .not_valid_before(NOW - timedelta(days=9))
         .not_valid_after(NOW + timedelta(days=days))
-        .sign(private, hashes.SHA256())
-        .public_bytes(serialization.Encoding.DER)
+        .sign(signer.private, hashes.SHA256())
     )
+    return base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
 
 
-@pytest.mark.parametrize("bits", [1024, 2040, 4104, "elliptic"])
-def test_a_certificate_has_an_rsa_key_of_2048_to_4096_bits(rich: dict[str, Any], bits: int | str) -> None:
-    private = (
-        rsa.generate_private_key(65537, bits) if isinstance(bits, int) else ec.generate_private_key(ec.SECP256R1())
-    )
-    text = base64.b64encode(certificate_for(private, days=9)).decode()
-    body = valid(**(rich | {"resource": "users/u/messages?$select=id", "encryptionCertificate": text}))
+def rsa_key(bits: int) -> rsa.RSAPublicKey:
+    """A public key of a size; nobody has the private one, and no prime is looked for."""
+    return rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) + 1).public_key()
+
+
+@pytest.mark.parametrize("bits", [1024, 2040, 4104, None])
+def test_a_certificate_has_an_rsa_key_of_2048_to_4096_bits(rich: dict[str, Any], key: Key, bits: int | None) -> None:
+    public = rsa_key(bits) if bits else ec.generate_private_key(ec.SECP256R1()).public_key()
+    certificate = {"encryptionCertificate": certificate_for(public, key)}
+    body = valid(**(rich | {"resource": "users/u/messages?$select=id"} | certificate))
     with pytest.raises(GraphFault, match="RSA with 2048 to 4096 bits"):
         read_request(body, now=NOW)
 
 
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_an_rsa_key_of_the_right_size_is_taken(rich: dict[str, Any], key: Key, bits: int) -> None:
+    certificate = {"encryptionCertificate": certificate_for(rsa_key(bits), key)}
+    body = valid(**(rich | {"resource": "users/u/messages?$select=id"} | certificate))
+    assert read_request(body, now=NOW).certificate
+
+
 def test_nobody_says_that_an_expired_certificate_is_refused(rich: dict[str, Any], key: Key) -> None:
-    text = base64.b64encode(certificate_for(key.private, days=-1)).decode()
+    text = certificate_for(rsa_key(2048), key, days=-1)
     body = valid(**(rich | {"resource": "users/u/messages?$select=id", "encryptionCertificate": text}))
     assert read_request(body, now=NOW).certificate
 
@@ -576,3 +587,28 @@ async def test_what_was_saved_is_there_again_after_a_restart(
     assert again.counts.printed() == graph.subscriptions.counts.printed()
     for kept in before:
         assert [each.id for each in again.hearing([kept.reach], "updated", now=now)] == [kept.id]
+
+
+async def test_the_subscription_of_a_deleted_users_mailbox_is_listed_and_nothing_can_be_done_with_it(
+    app: App, wanted: Wanted, graph: Simulator
+) -> None:
+    person = graph.world.people[0]
+    mail = wanted(resource=f"users/{person.address}/messages", lifecycleNotificationUrl=None)
+    _, made = await app.call("POST", SUBSCRIPTIONS, mail)
+    path = f"{SUBSCRIPTIONS}/{made['id']}"
+    user = graph.world.find(f"users/{person.id}")
+    assert user is not None
+    acts.delete(graph.world, user)
+    for method, at, body, operation in (
+        ("DELETE", path, None, "Delete"),
+        ("PATCH", path, {"expirationDateTime": soon(graph, 90)}, "Update"),
+        ("POST", f"{path}/reauthorize", None, "Reauthorize"),
+    ):
+        status, answer = await app.call(method, at, body)
+        assert (status, answer["error"]["code"]) == (404, "ExtensionError")
+        assert answer["error"]["message"].startswith(f"Operation: {operation}; Exception: [Status Code: NotFound")
+    status, answer = await app.call("GET", path)
+    assert (status, "storage extension" in answer["error"]["message"]) == (500, True)
+    assert await ids_of(app) == [made["id"]]
+    graph.clock.advance(timedelta(hours=3))
+    assert await ids_of(app) == []

@@ -8,6 +8,7 @@ pytest.importorskip("msgraph", reason="no msgraph-sdk: `make test` installs it")
 
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.users.delta.delta_request_builder import DeltaRequestBuilder as UsersDelta
+from msgraph.generated.users.item.calendar_view.delta.delta_request_builder import DeltaRequestBuilder as CalendarDelta
 from msgraph.graph_service_client import GraphServiceClient
 
 from local.graph.simulator import Simulator
@@ -65,6 +66,37 @@ async def test_users_are_followed_with_the_properties_once_selected(
         changed.id: ("Head of everything", None),
         gone.id: (None, "changed"),
     }
+
+
+async def test_groups_are_followed_with_who_comes_and_who_leaves(graph: Simulator, client: GraphServiceClient) -> None:
+    world, delta = graph.world, client.groups.delta
+    items, link = await to_the_end(delta, await delta.get())
+    (group,) = items
+    everybody = {str(each["id"]) for each in group.additional_data["members@delta"]}
+    assert everybody == {person.id for person in world.people}
+    members = client.teams.by_team_id(group.id).members
+    listed = await members.get()
+    assert listed is not None
+    gone = next(each for each in listed.value or [] if getattr(each, "user_id", None) == world.people[3].id)
+    await members.by_conversation_member_id(str(gone.id)).delete()
+    items, _ = await to_the_end(delta, await delta.with_url(str(link)).get())
+    (change,) = items[0].additional_data["members@delta"]
+    told = items[0].id, str(change["id"]), change["@removed"]
+    assert told == (group.id, world.people[3].id, {"reason": "deleted"})
+
+
+async def test_a_calendar_is_followed_within_its_window(graph: Simulator, client: GraphServiceClient) -> None:
+    world, owner = graph.world, graph.world.people[0]
+    meeting = acts.add_event(world, owner, "Planning").entity
+    delta = client.users.by_user_id(owner.id).calendar_view.delta
+    query = CalendarDelta.DeltaRequestBuilderGetQueryParameters(
+        start_date_time="2020-01-01T00:00:00Z", end_date_time="2090-01-01T00:00:00Z"
+    )
+    items, link = await to_the_end(delta, await delta.get(asking(query)))
+    assert [item.subject for item in items] == ["Planning"]
+    world.delete(meeting)
+    items, _ = await to_the_end(delta, await delta.with_url(str(link)).get())
+    assert [(item.id, reason(item)) for item in items] == [(meeting.id, "deleted")]
 
 
 async def test_a_channel_is_followed_through_replies_edits_and_deletions(

@@ -97,6 +97,27 @@ async def test_channels_and_chats_are_read_with_their_replies(graph: Simulator, 
     assert [each.id for each in later.value or []] == [said[2].id]
 
 
+async def test_the_directory_is_searched_and_counted_for_who_does_not_mind_waiting(
+    graph: Simulator, client: GraphServiceClient
+) -> None:
+    query = UsersQuery(search='"displayName:adele"', count=True)
+    found = await client.users.get(asking(query, ConsistencyLevel="eventual"))
+    assert found is not None
+    assert [found.odata_count, *(each.id for each in found.value or [])] == [1, graph.world.people[0].id]
+    assert await client.users.count.get(asking(None, ConsistencyLevel="eventual")) == len(graph.world.people)
+    with pytest.raises(ODataError, match="ConsistencyLevel: eventual") as caught:
+        await client.users.get(asking(query))
+    assert caught.value.response_status_code == 400
+
+
+async def test_what_cannot_be_asked_for_is_refused(client: GraphServiceClient) -> None:
+    for query in (UsersQuery(filter="displayName eq"), UsersQuery(top=1000)):
+        with pytest.raises(ODataError) as caught:
+            await client.users.get(asking(query))
+        assert caught.value.error is not None
+        assert (caught.value.response_status_code, caught.value.error.code) == (400, "BadRequest")
+
+
 async def test_people_teams_and_files_are_where_they_belong(graph: Simulator, client: GraphServiceClient) -> None:
     world, owner = graph.world, graph.world.people[0]
     found = await client.users.get(asking(UsersQuery(filter=f"startswith(displayName,'{owner.name[:4]}')")))

@@ -7,14 +7,26 @@ import pytest
 
 pytest.importorskip("msgraph", reason="no msgraph-sdk: `make test` installs it")
 
+from msgraph.generated.chats.item.messages.item.set_reaction.set_reaction_post_request_body import (
+    SetReactionPostRequestBody,
+)
 from msgraph.generated.models.body_type import BodyType
 from msgraph.generated.models.chat_message import ChatMessage
+from msgraph.generated.models.chat_message_policy_violation import ChatMessagePolicyViolation
+from msgraph.generated.models.chat_message_policy_violation_dlp_action_types import (
+    ChatMessagePolicyViolationDlpActionTypes,
+)
+from msgraph.generated.models.chat_message_policy_violation_policy_tip import ChatMessagePolicyViolationPolicyTip
+from msgraph.generated.models.chat_message_policy_violation_verdict_details_types import (
+    ChatMessagePolicyViolationVerdictDetailsTypes,
+)
 from msgraph.generated.models.contact import Contact
 from msgraph.generated.models.date_time_time_zone import DateTimeTimeZone
 from msgraph.generated.models.email_address import EmailAddress
 from msgraph.generated.models.event import Event
 from msgraph.generated.models.item_body import ItemBody
 from msgraph.generated.models.message import Message
+from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.recipient import Recipient
 from msgraph.generated.models.user import User
 from msgraph.generated.users.item.messages.item.move.move_post_request_body import MovePostRequestBody
@@ -86,6 +98,51 @@ async def test_somebody_writes_in_a_chat_and_answers_in_a_channel(graph: Simulat
     assert answer.reply_to_id == thread.id
 
 
+async def test_a_message_is_held_back_by_its_policy_and_reacted_to(
+    graph: Simulator, client: GraphServiceClient, adele: GraphServiceClient
+) -> None:
+    place = next(place for place in graph.world.places if place.workload == "chat")
+    said = acts.post(graph.world, place, "4111 1111 1111 1111", author=graph.world.people[0]).entity
+    message = client.chats.by_chat_id(place.ids["chat"]).messages.by_chat_message_id(said.id)
+    tip = ChatMessagePolicyViolationPolicyTip(
+        general_text="A card number", matched_condition_descriptions=["Credit Card Number"]
+    )
+    violation = ChatMessagePolicyViolation(
+        dlp_action=ChatMessagePolicyViolationDlpActionTypes.BlockAccess,
+        verdict_details=ChatMessagePolicyViolationVerdictDetailsTypes.AllowOverrideWithoutJustification,
+        policy_tip=tip,
+    )
+    await message.patch(ChatMessage(policy_violation=violation))
+    read = await message.get()
+    assert read is not None
+    assert read.policy_violation is not None
+    assert read.policy_violation.policy_tip is not None
+    assert read.policy_violation.policy_tip.general_text == tip.general_text
+    assert graph.world.entities[said.key].content["policyViolation"]["dlpAction"] == "blockAccess"
+    own = adele.chats.by_chat_id(place.ids["chat"]).messages.by_chat_message_id(said.id)
+    await own.set_reaction.post(SetReactionPostRequestBody(reaction_type="\N{THUMBS UP SIGN}"))
+    read = await own.get()
+    assert read is not None
+    assert [each.reaction_type for each in read.reactions or []] == ["\N{THUMBS UP SIGN}"]
+
+
+async def test_somebody_who_was_deleted_is_found_in_the_bin_and_restored(
+    graph: Simulator, client: GraphServiceClient
+) -> None:
+    gone = graph.world.people[5].id
+    await client.users.by_user_id(gone).delete()
+    with pytest.raises(ODataError, match="does not exist"):
+        await client.users.by_user_id(gone).get()
+    found = await client.directory.deleted_items.graph_user.get()
+    assert found is not None
+    assert [each.id for each in found.value or []] == [gone]
+    restored = await client.directory.deleted_items.by_directory_object_id(gone).restore.post()
+    assert isinstance(restored, User)
+    back = await client.users.by_user_id(gone).get()
+    assert back is not None
+    assert back.id == gone
+
+
 async def test_calendars_address_books_people_and_drives_are_written_to(
     graph: Simulator, client: GraphServiceClient
 ) -> None:
@@ -117,3 +174,6 @@ async def test_calendars_address_books_people_and_drives_are_written_to(
     item = await items.by_drive_item_id("root:/plan.docx:").content.put(b"a plan")
     assert item is not None
     assert (item.name, item.size) == ("plan.docx", 6)
+    by_path = await items.by_drive_item_id("root:/plan.docx:").get()
+    assert by_path is not None
+    assert by_path.id == item.id
