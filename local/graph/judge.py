@@ -37,7 +37,6 @@ RULES: Mapping[str, tuple[str, str]] = {
         DELIVERY,
     ),
     "both-renewals": ("reauthorize and PATCH must not come within 10 minutes of each other", LIFECYCLE),
-    "reauthorized-too-late": ("a subscription must be reauthorized before its authorization ends", LIFECYCLE),
     "lapsed": ("reauthorizationRequired must be followed by reauthorize or PATCH, or delivery ends", LIFECYCLE),
     "patch-gone": ("a PATCH that was answered 404 must not be repeated: create a new subscription", UPDATE),
     "ignored-retry-after": ("after 429 or 503, wait as long as Retry-After says", THROTTLING),

@@ -42,7 +42,6 @@ from local.graph.knobs import Knobs
 from local.graph.lifecycle.announcer import Announcer
 from local.graph.lifecycle.authorization import Authorizations
 from local.graph.lifecycle.keeper import Keeper
-from local.graph.lifecycle.watching import watch_created
 from local.graph.state import State, kept_state, print_state, read_state
 from local.graph.subscribing.handshake import Handshake
 from local.graph.subscribing.routes import SubscriptionRoutes
@@ -192,6 +191,7 @@ class Simulator:
         self.forger = Forger(writer=self.publisher.writer, tokens=self.publisher.tokens, dice=self.dice)
         self.courier.authorized = lambda subscription: self.authorizations.open(subscription, self.clock.now())
         self.courier.missed = self.keeper.note_missed
+        self.subscriptions.on_kept.append(self.keeper.watch)
         worlds = list(self.worlds.values())
         self.chatter = Chatter(worlds, self.publisher, self.subscriptions, self.forger, self.dice)
 
@@ -226,7 +226,6 @@ class Simulator:
             answer_faults,
             throttle.middleware(),
             refuse_revoked(self.authorizations.check),
-            watch_created(self.keeper),
         ]
         app = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
         own = SubscriptionRoutes(

@@ -74,7 +74,9 @@ def _present(door: Door, path: str, printer: Callable[[Any], None], *, as_json: 
 
 
 def _print_tenant(world: Mapping[str, Any]) -> None:
-    print(f"{world['name']} ({world['domain']}), tenant {world['tenant']}; tenants: {', '.join(world['tenants'])}\n")
+    print(f"{world['name']} ({world['domain']}), tenant {world['tenant']}")
+    if others := [each for each in world["tenants"] if each != world["tenant"]]:
+        print(f"other tenants: {', '.join(others)}")
     print_table(
         "People", ("name", "address", "id"), [(each["name"], each["address"], each["id"]) for each in world["people"]]
     )

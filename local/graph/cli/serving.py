@@ -19,6 +19,8 @@ from local.graph.cli.words import read_pair, read_setting
 if TYPE_CHECKING:
     from local.graph.simulator import Simulator
 
+FEWEST = 3
+"""Fewer people could have neither chats nor meetings among different ones."""
 DESCRIPTION = """\
 Run Microsoft Graph's change notifications on this machine: tokens, subscriptions, delivery with Graph's deadlines and
 retries, encrypted resource data, delta queries, a tenant full of people, and everything that goes wrong in real life.
@@ -35,11 +37,23 @@ examples:
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be chosen when serving."""
     add = parser.add_argument_group("serving").add_argument
-    add("--port", type=int, default=HTTP_PORT, help=f"http port; 0 is any free one (default: {HTTP_PORT})")
-    add("--tls-port", type=int, default=HTTPS_PORT, help=f"https port; 0 is any free one (default: {HTTPS_PORT})")
-    add("--seed", type=int, default=1, help="the same seed makes the same tenant and the same chatter (default: 1)")
+    add("--port", type=int, default=HTTP_PORT, metavar="N", help=f"http port; 0 is any free one (default: {HTTP_PORT})")
+    add(
+        "--tls-port",
+        type=int,
+        default=HTTPS_PORT,
+        metavar="N",
+        help=f"https port; 0 is any free one (default: {HTTPS_PORT})",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the same seed makes the same tenant and the same chatter (default: 1)",
+    )
     add("--tenant", action="append", metavar="ID", help="a tenant's id; can be repeated for several tenants")
-    add("--people", type=_count, metavar="N", help="people in each tenant (default: 6)")
+    add("--people", type=_people, metavar="N", help=f"people in each tenant, at least {FEWEST} (default: 6)")
     add("--teams", type=_count, metavar="N", help="teams in each tenant, with three channels each (default: 1)")
     add("--chats", type=_count, metavar="N", help="chats between two people in each tenant (default: 1)")
     add("--history", type=_count, metavar="N", help="messages in every place before anybody subscribes (default: 0)")
@@ -138,6 +152,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
+    return number
+
+
+def _people(text: str) -> int:
+    number = int(text)
+    if number < FEWEST:
+        raise argparse.ArgumentTypeError(f"must be at least {FEWEST}")
     return number
 
 

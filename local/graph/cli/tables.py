@@ -1,41 +1,41 @@
-"""Tables on a terminal: with `rich` where it is installed, else in plain columns."""
+"""Tables: with `rich` on a terminal where it is installed, else in plain columns that other programs can read."""
 
-import textwrap
+import sys
 from collections.abc import Sequence
 from typing import Any
-
-WIDEST = 60
-UNFOLDED = 400
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under their columns; says so if there are none."""
-    if not rows:
+    texts = [[_text(cell) for cell in row] for row in rows]
+    if not texts:
         print(f"{title}: none")
-        return
+    elif not (sys.stdout.isatty() and _print_richly(title, columns, texts)):
+        _print_plainly(title, columns, texts)
+
+
+def _print_richly(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     try:
         from rich.console import Console  # noqa: PLC0415 - not needed for serving, and not always installed
         from rich.table import Table  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above
     except ImportError:
-        _print_plainly(title, columns, rows)
-        return
+        return False
     table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_text(cell)) for cell in row))
-    console = Console()
-    # into a pipe nothing is folded: whoever reads it there has no width
-    (console if console.is_terminal else Console(width=UNFOLDED)).print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+    return True
 
 
-def _print_plainly(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    texts = [[textwrap.shorten(_text(cell), WIDEST, placeholder=" …") for cell in row] for row in (columns, *rows)]
-    widths = [max(len(row[index]) for row in texts) for index in range(len(columns))]
+def _print_plainly(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    lines = [columns, *rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     print(title)
-    for row in texts:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _text(cell: Any) -> str:

@@ -17,6 +17,8 @@ SPELT = {
     "mailfolders": "mailFolders",
 }
 """How Graph spells what canonical paths have in lower case."""
+# directory objects of more than one kind: https://learn.microsoft.com/en-us/graph/api/group-list-members, …/directory-deleteditems-get
+MIXED = re.compile(r"groups/[^/]+/(?:members|owners)|directory/deleteditems/.+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +52,8 @@ def entity_context(entity: Entity) -> str:
 def type_name(entity: Entity) -> str:
     """Return the `@odata.type` of one thing in a mixed list, or in delta."""
     return f"#microsoft.graph.{entity.row.name}"
+
+
+def type_among_others(key: str, entity: Entity) -> dict[str, str]:
+    """Return the `@odata.type` of what was found under a path, if other kinds are found there too."""
+    return {"@odata.type": type_name(entity)} if MIXED.fullmatch(key) else {}

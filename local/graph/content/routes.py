@@ -14,7 +14,7 @@ from local.graph.content.bodies import Asked
 from local.graph.content.delta import DeltaTokens
 from local.graph.content.delta_reading import DeltaReading, delta_of
 from local.graph.content.flavours import DIRECTORY, flavour_of, unknown_segment
-from local.graph.content.links import Place, entity_context, list_context
+from local.graph.content.links import Place, entity_context, list_context, type_among_others
 from local.graph.content.odata.query import Query, page_size, read_query
 from local.graph.content.paging import Lists
 from local.graph.content.reading import deleted, own_path, read_entity, read_list, replies
@@ -114,7 +114,8 @@ class ContentRoutes:
             self._announce(done.changes)
         if done.entity is None:
             return web.Response(status=done.status)
-        content = {"@odata.context": entity_context(done.entity), **done.entity.content}
+        kind = type_among_others(asked.key, done.entity)
+        content = {"@odata.context": entity_context(done.entity), **kind, **done.entity.content}
         return web.json_response(content, status=done.status)
 
     def _where(self, request: web.Request) -> tuple[World, Caller, str]:
@@ -197,7 +198,7 @@ def _one(call: _Call, entity: Entity) -> dict[str, Any]:
 
 
 def _item(call: _Call, entity: Entity) -> dict[str, Any]:
-    item = call.query.selected(entity.content)
+    item = {**type_among_others(call.key, entity), **call.query.selected(entity.content)}
     if "replies" in call.query.expand and entity.row.key == "channel-message":
         item["replies"] = [dict(reply.content) for reply in replies(call.world, entity)]
     return item

@@ -12,7 +12,7 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from local.graph.clock import Clock, microseconds
+from local.graph.clock import Clock, microseconds, utc_now
 from local.graph.delivery.attempts import NEVER_SENT, NOT_SENT, SENT, TIMEOUT, UNREACHABLE, Attempt, Body, rule_broken
 from local.graph.delivery.health import FAR_TOO_LATE_SECONDS, LATE_SECONDS
 from local.graph.delivery.hub_producer import HubRefused
@@ -38,7 +38,6 @@ class Caller:
 
     def __init__(self, session: aiohttp.ClientSession, clock: Clock, hub: HubSender | None = None) -> None:
         self._session = session
-        self._clock = clock
         self._hub = hub
         self._first, self._next = (
             aiohttp.ClientTimeout(total=seconds * clock.patience, ceil_threshold=CEILING_SECONDS)
@@ -47,7 +46,7 @@ class Caller:
 
     async def attempt(self, body: Body, number: int) -> Attempt:
         """Deliver a body once, the first time or again, and say how it went."""
-        at, started, echoes = microseconds(self._clock.now()), time.monotonic(), False
+        at, started, echoes = microseconds(utc_now()), time.monotonic(), False
         if body.channel == "hub":
             status = await self._put(body)
         else:

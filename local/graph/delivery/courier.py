@@ -11,12 +11,11 @@ import itertools
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import aiohttp
 
-from local.graph.clock import Clock
+from local.graph.clock import Clock, utc_now
 from local.graph.delivery.attempts import Attempt, Body, make_body, wrap
 from local.graph.delivery.calling import Caller, HubSender
 from local.graph.delivery.health import HOLD_SECONDS, Admission, Health
@@ -177,7 +176,7 @@ class Courier:
         if attempt.echoes:
             self._judge.object_to("secret", attempt.url, at=now)
         if attempt.acknowledged:
-            _acknowledge(body, attempt, now)
+            _acknowledge(body, attempt)
         for listener in self.on_attempt:
             listener(attempt)
 
@@ -196,12 +195,12 @@ class Courier:
         return self._knobs.states and body.channel == "webhook"
 
 
-def _acknowledge(body: Body, attempt: Attempt, now: datetime) -> None:
+def _acknowledge(body: Body, attempt: Attempt) -> None:
     tally = body.tally
     tally.ack_ms.append(attempt.ms)
     for notice in body.notices:
         if notice.truth and notice.truth.acknowledged is None:
-            notice.truth.acknowledged = now
+            notice.truth.acknowledged = utc_now()
             tally.acknowledged += 1
 
 

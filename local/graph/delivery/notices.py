@@ -20,7 +20,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Truth:
-    """What one subscriber was told of one change; `acknowledged` is set by the first 2xx.
+    """What one subscriber was told of one change; `acknowledged` is the real time of the first 2xx.
 
     `change_type` is what it was told as, which a filter can make another than what happened.
     """

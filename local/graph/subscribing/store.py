@@ -5,7 +5,7 @@ contain, see `rules`; the numbers of the quotas, see `catalogue.quota`.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,6 +54,9 @@ class Subscriptions:
     clock: Clock = field(default_factory=Clock)
     knobs: Knobs = field(default_factory=Knobs)
     counts: Counts = field(default_factory=Counts)
+    on_kept: list[Callable[[Subscription], None]] = field(default_factory=list)
+    """Told of every subscription that begins."""
+
     _by_id: dict[str, Subscription] = field(default_factory=dict)
     _by_owner: dict[tuple[str, str], dict[str, Subscription]] = field(default_factory=dict)
     _by_reach: dict[Reach, dict[str, Subscription]] = field(default_factory=dict)
@@ -172,6 +175,8 @@ class Subscriptions:
         self._by_reach.setdefault(subscription.reach, {})[subscription.id] = subscription
         self._by_combination[_combination(subscription.asked, subscription.reach, subscription)] = subscription.id
         self.counts.take(subscription.asked.match, subscription.ids, subscription.caller)
+        for listener in self.on_kept:
+            listener(subscription)
 
     def _forget(self, subscription: Subscription) -> None:
         """Take a subscription out of what callers can find, once, and give its places back."""

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -337,11 +338,27 @@ def test_words_that_make_no_sense_are_a_usage_error(words: tuple[str, ...]) -> N
         _parse(*words)
 
 
-async def test_it_works_where_rich_is_not_installed(graph: Simulator) -> None:
+async def test_on_a_terminal_tables_fit_its_width_and_without_rich_they_are_plain(graph: Simulator) -> None:
+    show = ["graph", "show", "tenant", "--graph", graph.http_url]
+    fitted = await asyncio.to_thread(_shown_on_a_terminal, [sys.executable, "-m", "local", *show])
+    assert "Adele Vance" in fitted
+    assert max(len(line) for line in fitted.splitlines()) <= 100
     code = "import sys; sys.modules['rich'] = None; from local.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "graph", "show", "tenant", "--graph", graph.http_url]
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, cwd=ROOT, timeout=DEADLINE, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Adele Vance" in done.stdout
+    plain = await asyncio.to_thread(_shown_on_a_terminal, [sys.executable, "-c", code, *show])
+    assert "Adele Vance" in plain
+    assert "\x1b" not in plain
+
+
+def _shown_on_a_terminal(command: list[str]) -> str:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb"}  # noqa: TID251 - a program needs its PATH
+    done = subprocess.run(command, stdout=theirs, cwd=ROOT, timeout=DEADLINE, check=False, env=environment)
+    os.close(theirs)
+    assert done.returncode == 0
+    told = b""
+    # Linux ends the reading of a terminal whose other end is closed with an error, other systems with nothing
+    with contextlib.suppress(OSError):
+        while more := os.read(ours, 65536):
+            told += more
+    os.close(ours)
+    return told.decode()

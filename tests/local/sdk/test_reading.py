@@ -8,6 +8,7 @@ pytest.importorskip("msgraph", reason="no msgraph-sdk: `make test` installs it")
 
 from msgraph.generated.chats.item.messages.messages_request_builder import MessagesRequestBuilder as ChatMessages
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.models.user import User
 from msgraph.generated.teams.item.channels.item.messages.messages_request_builder import (
     MessagesRequestBuilder as ChannelMessages,
 )
@@ -134,6 +135,9 @@ async def test_people_teams_and_files_are_where_they_belong(graph: Simulator, cl
     members = await client.teams.by_team_id(str(team.id)).members.get()
     assert members is not None
     assert {getattr(each, "user_id", None) for each in members.value or []} == {person.id for person in world.people}
+    people = await client.groups.by_group_id(str(team.id)).members.get()
+    assert people is not None
+    assert {type(each) for each in people.value or []} == {User}
     file = acts.upload(world, owner, "plan & budget.docx", 120).entity
     drive = await user.drive.get()
     assert drive is not None
