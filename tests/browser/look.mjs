@@ -31,6 +31,9 @@ try {
   await page.locator("#attempts tr").first().waitFor();
   seen.answer = await page.locator("#attempts tr td").nth(4).textContent();
 
+  await page.locator("summary").click();
+  await page.locator("#people li", { hasText: "written on the page" }).waitFor();
+
   await page.locator("#knob-duplicate_subscriptions").selectOption("accept");
   await page.locator(".knob.turned #knob-duplicate_subscriptions").waitFor();
 

@@ -5,7 +5,8 @@ Without a command it serves until it is told to stop. Not here: what the command
 
 import argparse
 
-from local.graph.cli.commands import COMMANDS, add_commands, run_command
+from local.graph.cli.commands import COMMANDS
+from local.graph.cli.running import add_commands, run_command
 from local.graph.cli.serving import DESCRIPTION, EXAMPLES, add_serve_arguments, serve
 
 __all__ = ["COMMANDS", "add_arguments", "run"]

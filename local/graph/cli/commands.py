@@ -3,97 +3,15 @@
 Not here: `show`, `judge` and `play`, which read more than one answer, see `reading` and `playing`.
 """
 
-import argparse
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from local.graph.cli import playing, reading
-from local.graph.cli.places import DEFAULT_URL, VARIABLE
+from local.graph.cli.command import Arguments, Command, calls, option
 from local.graph.cli.words import read_duration, read_object, read_pair, read_value
-from local.graph.control.door import Door, NotRunning
-from local.graph.repertoire.player import CannotPlay
-
-Arguments = argparse.Namespace
-Body = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One argument of a command, as argparse takes it."""
-
-    names: tuple[str, ...]
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command. `does` returns the exit code; it prints what it has to say."""
-
-    purpose: str
-    example: str
-    options: Sequence[Option]
-    does: Callable[[Door, Arguments], int]
-
-
-def option(*names: str, **settings: Any) -> Option:
-    """Declare an argument."""
-    return Option(names=names, settings=settings)
-
-
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Declare every command."""
-    parts = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands for a simulator that runs already", required=False
-    )
-    for name, command in COMMANDS.items():
-        sub = parts.add_parser(
-            name,
-            help=command.purpose,
-            description=command.purpose.capitalize() + ".",
-            epilog=f"example: python -m local graph {command.example}",
-        )
-        for each in command.options:
-            sub.add_argument(*each.names, **each.settings)
-        sub.add_argument(
-            "--graph", dest="graph_url", metavar="URL", help=f"where it runs (default: ${VARIABLE} or {DEFAULT_URL})"
-        )
-        sub.add_argument("--json", action="store_true", help="print the answer as JSON")
-
-
-def run_command(arguments: Arguments) -> int:
-    """Carry out the command that was named; say what to do if nothing answers."""
-    environment = os.environ.get(VARIABLE)  # noqa: TID251 - a command line has an environment, the app's settings are elsewhere
-    door = Door(url=(arguments.graph_url or environment or DEFAULT_URL).rstrip("/"))
-    try:
-        return COMMANDS[arguments.command].does(door, arguments)
-    except NotRunning as problem:
-        print(
-            f"{problem}. Start the simulator with 'python -m local graph', or name another one with --graph URL or "
-            f"{VARIABLE}=URL.",
-            file=sys.stderr,
-        )
-        return 2
-    except CannotPlay as problem:
-        print(f"Cannot play this: {problem}.", file=sys.stderr)
-        return 1
-
-
-def calls(path: str, body: Callable[[Arguments], Body], says: Callable[[Any], str]) -> Callable[[Door, Arguments], int]:
-    """Return a command that makes one call and says in a sentence what became of it."""
-
-    def does(door: Door, arguments: Arguments) -> int:
-        given = {name: value for name, value in body(arguments).items() if value is not None}
-        answer = door.control(path, given)
-        if not answer.good:
-            return reading.refused(answer)
-        print(json.dumps(answer.body, indent=2) if arguments.json else says(answer.body))
-        return 0
-
-    return does
+from local.graph.control.door import Door
 
 
 def _told(answer: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ Values and their reading only. Not here: letting it happen, see `player`.
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something that can happen. `slow` needs a receiver that does something wrong: without one nothing is to be seen."""
+    """Something that can happen: why it does, what a good receiver does, what the judge would say of one that does not."""
 
     name: str
     title: str
@@ -87,8 +87,3 @@ def read_entry(path: Path) -> Entry:
         if (step.control is None) is (step.graph is None):
             raise EntryError(f"{path.name}: step {number} must name either a control or a call of Graph")
     return entry
-
-
-def known_members() -> frozenset[str]:
-    """Return what an entry's file may say, for whoever writes one."""
-    return frozenset(each.name for each in fields(Entry)) - {"name"}

@@ -119,7 +119,8 @@ class People:
             workload = "mail"
         elif self.dice.random() < self.plan.chats:
             workload = "chat"
-        return self.dice.choice([place for place in world.places if place.workload == workload])
+        # a tenant may have no teams or chats; somebody always has a mailbox
+        return self.dice.choice([place for place in world.places if place.workload == workload] or world.places)
 
     def _pick(self, world: World, alive: list[str], *, remove: bool) -> Entity:
         index = self.dice.randrange(len(alive))

@@ -186,3 +186,9 @@ def test_a_tenant_that_was_saved_goes_on_as_if_nothing_had_happened() -> None:
     assert again.canonical("users/adele.vance@contoso.com/mailFolders/inbox") == world.canonical(
         "users/adele.vance@contoso.com/mailFolders/inbox"
     )
+
+
+def test_people_without_teams_and_chats_write_mails() -> None:
+    world = tenant(size=Size(teams=0, chats=0))
+    people = People(worlds=[world], plan=Plan(mail=0.0, chats=0.5), dice=Dice(1).of("chatter", 1))
+    assert {change.entity.row.key for _ in range(20) for change in people.act()} == {"message"}

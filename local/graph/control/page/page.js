@@ -131,12 +131,16 @@ function showJudgements(verdict) {
 function showTenants(tenants) {
   const options = tenants.flatMap((tenant) => [...tenant.channels, ...tenant.chats, ...tenant.mailboxes]
     .map((place) => make("option", { value: place.address ?? place.name, textContent: `${place.workload}: ${place.name}` })));
+  const chosen = find("where").value;
   find("where").replaceChildren(...options);
+  if (chosen) find("where").value = chosen;
   find("people").replaceChildren(...tenants.map((tenant) => make("div", {},
     make("h3", { textContent: `${tenant.name}, tenant ${tenant.tenant}` }),
     make("ul", {}, ...tenant.people.map((each) => make("li", { textContent: `${each.name}, ${each.address}` }))),
     make("ul", {}, ...[...tenant.channels, ...tenant.chats, ...tenant.mailboxes].map((place) =>
-      make("li", {}, `${place.workload} ${place.name}: `, make("code", { textContent: `/${place.resource}` })))))));
+      make("li", {}, `${place.workload} ${place.name}: `, make("code", { textContent: `/${place.resource}` })))),
+    make("h3", { textContent: "Latest messages" }),
+    make("ul", {}, ...tenant.latest.map((each) => make("li", { textContent: each.deleted ? "(deleted)" : each.text }))))));
 }
 
 function showChanges() {
@@ -275,6 +279,9 @@ find("talk").onsubmit = (event) => {
   event.preventDefault();
   const { rate, seconds } = Object.fromEntries(new FormData(event.target));
   act(event.submitter, "chatter", { rate: Number(rate), seconds: Number(seconds) });
+};
+find("people").closest("details").ontoggle = async (event) => {
+  if (event.target.open) showTenants((await ask("state")).tenants);
 };
 for (const button of document.querySelectorAll("[data-advance]")) {
   button.onclick = async () => {
