@@ -74,6 +74,6 @@ def _measures() -> dict[str, Callable[[Material, bool], list[Figure]]]:
         "opening": lambda material, quick: measure_opening(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),
-        "simulator": lambda material, quick: measure_simulator(material, quick=quick),
+        "simulator": lambda _, quick: measure_simulator(quick=quick),
         "latency": lambda material, quick: measure_latency(material.folder, quick=quick),
     }

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_THOUSAND = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -57,4 +59,4 @@ def ratio(measured: Sequence[float], baseline: Sequence[float]) -> float:
 def _written(value: float, unit: str) -> str:
     if unit == "%":
         return f"{value:.0%}"
-    return f"{value:.3g} {unit}".strip()
+    return f"{value:,.0f} {unit}" if value >= _THOUSAND else f"{value:.3g} {unit}".strip()
