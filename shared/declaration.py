@@ -1,7 +1,8 @@
 """The declared subscriptions: subscriptions.json read to values, with everything that is wrong with it said at once.
 
-Not here: what is done about them (`shared.reconcile`), and which handlers exist (the caller says). One entry for many users
-(``forEach``) and pull mode are not in this version, and are refused by name.
+Each problem names its subscription, the line and the path. Not here: what Graph allows (`shared.graph.terms`), whose
+subscriptions an entry for many users becomes (`shared.fan_out`), when the file is read (`shared.declared_state`), and what is
+done about it (`shared.reconcile`).
 """
 
 import functools
@@ -9,26 +10,49 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import GraphProtocolError, SettingsError
 from shared.graph.catalogue import find
 from shared.graph.client_state import Delivery
 from shared.graph.resource import read_resource
+from shared.graph.terms import Terms, problems_with
+from shared.json_places import Path as Place
+from shared.json_places import find_lines, line_of, write_path
 from shared.routing import HandlerChoice
+
+USER: Final = "{user}"
+"""What stands for the user in the resource of an entry for many."""
+
+CheckHandler = Callable[[HandlerChoice], Iterable[str]]
+"""Says what is wrong with one entry of a ``handlers`` list: its name, or its options."""
 
 _SCHEMA = Path(__file__).with_name("schemas") / "subscriptions.schema.json"
 _CHANGE_TYPES = ("created", "updated", "deleted")
-_SELECT = re.compile(r"[?&]\$select=[^&]+", re.IGNORECASE)
+_USER_SEGMENT = re.compile(r"(?:^|/)\{user\}(?:/|$)|\('\{user\}'\)")
 _LONGEST_SENTENCE = 300
+
+_Found = tuple[Place, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForEach:
+    """Whom an entry is meant for: users by object id or name, or the members of one group."""
+
+    users: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredSubscription:
-    """One entry of subscriptions.json. ``handlers`` is None where every handler that matches is meant."""
+    """One entry of subscriptions.json, or one instance of an entry for many users.
+
+    ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is.
+    """
 
     name: str
     resource: str
@@ -36,6 +60,10 @@ class DeclaredSubscription:
     include_resource_data: bool = False
     delivery: Delivery = "webhook"
     handlers: tuple[HandlerChoice, ...] | None = None
+    lifetime: timedelta | None = None
+    notification_query_options: str = ""
+    immutable_ids: bool = False
+    for_each: ForEach | None = None
 
     @property
     def change_type(self) -> str:
@@ -55,46 +83,94 @@ class Declaration:
         object.__setattr__(self, "_by_name", {each.name: each for each in self.subscriptions})
 
     def find(self, name: str) -> DeclaredSubscription | None:
-        """Find a subscription by its name, or by that of one of its instances (``name~instance``)."""
+        """Find a subscription by its name; an instance (``name~instance``) by that of its entry, which is returned."""
         return self._by_name.get(name) or self._by_name.get(name.partition("~")[0])
 
 
-def read_declaration(text: bytes, *, known_handlers: frozenset[str] | None) -> Declaration:
+def read_declaration(
+    text: bytes, *, known_handlers: frozenset[str] | None, check_handler: CheckHandler | None = None
+) -> Declaration:
     """Read subscriptions.json; handler names are checked unless ``known_handlers`` is None.
 
-    Raises SettingsError with one sentence a problem, each of which names its subscription.
+    Raises SettingsError with one sentence a problem, each of which names its subscription, line and path.
     """
     document = _read_json(text)
-    if problems := [*_problems_of_form(document)]:
-        raise SettingsError(problems)
-    entries = document["subscriptions"]
-    subscriptions = tuple(_read_entry(entry) for entry in entries)
-    if problems := [*_problems_of_twins(subscriptions), *_problems_of_sense(subscriptions, known_handlers)]:
-        raise SettingsError(problems)
+    found = _problems_of_form(document)
+    wrong = {path[1] for path, _ in found if len(path) > 1}
+    entries = document["subscriptions"] if isinstance(document, dict) and wrong or not found else []
+    # an entry whose form is right is judged although its neighbour's is not: everything is said at once
+    read = {index: _read_entry(entry) for index, entry in enumerate(entries) if index not in wrong}
+    found += _problems_of_twins(read)
+    for index, declared in read.items():
+        unchecked = entries[index].get("unchecked", False)
+        sense = (
+            *_problems_with_placeholder(declared),
+            *(((name,), sentence) for name, sentence in problems_with(_terms(declared), unchecked=unchecked)),
+            *_problems_with_handlers(declared, known_handlers, check_handler),
+            *_problems_with_delivery(declared),
+        )
+        found += [(("subscriptions", index, *path), sentence) for path, sentence in sense]
+    if found:
+        raise SettingsError(_tell(found, document, _decode(text)))
     canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
-    return Declaration(subscriptions=subscriptions, digest=hashlib.sha256(canonical.encode()).hexdigest())
+    return Declaration(subscriptions=tuple(read.values()), digest=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def _decode(text: bytes) -> str:
+    return text.decode(json.detect_encoding(text), "surrogatepass")
 
 
 def _read_json(text: bytes) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(_decode(text))
+    except json.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, column {problem.colno}"
+        raise SettingsError([f"the subscriptions file: it is not JSON: {problem.msg} ({where})"]) from problem
     except (ValueError, RecursionError) as problem:
-        raise SettingsError([f"the subscriptions file is not JSON: {problem}"[:_LONGEST_SENTENCE]]) from problem
+        raise SettingsError([f"the subscriptions file: it is not JSON: {type(problem).__name__}"]) from problem
 
 
-def _problems_of_form(document: Any) -> Iterator[str]:
-    for error in sorted(_validator().iter_errors(document), key=lambda error: str(error.absolute_path)):
-        path = list(error.absolute_path)
-        where = f" in {'/'.join(str(step) for step in path[2:])}" if path[2:] else ""
-        yield f"{_whose(document, path)}: {error.message}{where}"[:_LONGEST_SENTENCE]
+def _tell(found: Iterable[_Found], document: Any, text: str) -> Iterator[str]:
+    lines = find_lines(text)
+    for path, sentence in sorted(found, key=lambda each: line_of(lines, each[0])):
+        where = f"line {line_of(lines, path)}, {write_path(path)}"
+        yield f"{_whose(document, path)}: {sentence[:_LONGEST_SENTENCE]} ({where})"
 
 
-def _whose(document: Any, path: Sequence[str | int]) -> str:
+def _whose(document: Any, path: Place) -> str:
     if len(path) < 2 or not isinstance(path[1], int):  # noqa: PLR2004 - "subscriptions" and an index
         return "the subscriptions file"
     entry = document["subscriptions"][path[1]]
     name = entry.get("name") if isinstance(entry, dict) else None
-    return f"subscription {name!r}" if isinstance(name, str) else f"subscription number {path[1] + 1}"
+    return f"subscription {name[:40]!r}" if isinstance(name, str) else f"subscription number {path[1] + 1}"
+
+
+# -- the form ---------------------------------------------------------------------------------------------------------
+
+_FORMS: Final[Mapping[str, str]] = {
+    "type": "it must be {}",
+    "enum": "it must be one of {}",
+    "pattern": "it must have the form {}",
+    "minLength": "it must have {} characters or more",
+    "maxLength": "it must have {} characters or fewer",
+    "minimum": "it must be {} or more",
+    "maximum": "it must be {} or less",
+    "minProperties": "it must have {} property",
+    "maxProperties": "it must have {} property and no more",
+}
+"""Sentences that do not repeat what stands in the file: health shows them to anybody."""
+
+
+def _problems_of_form(document: Any) -> list[_Found]:
+    return [(tuple(error.absolute_path), _sentence(error)) for error in _validator().iter_errors(document)]
+
+
+def _sentence(error: Any) -> str:
+    form = _FORMS.get(error.validator)
+    if form is None:
+        return str(error.message)  # what is lacking, or a property that there is not
+    wanted = error.validator_value
+    return form.format(" or ".join(map(str, wanted)) if isinstance(wanted, list) else wanted)
 
 
 @functools.cache
@@ -106,14 +182,25 @@ def _validator() -> Any:
 
 def _read_entry(entry: Mapping[str, Any]) -> DeclaredSubscription:
     asked = {word.strip() for word in entry["changeType"].split(",")}
+    resource = entry["resource"].strip().lstrip("/")
+    known = find(resource)
+    minutes = entry.get("lifetimeMinutes")
     return DeclaredSubscription(
         name=entry["name"],
-        resource=entry["resource"].strip().lstrip("/"),
+        resource=resource,
         change_types=tuple(word for word in _CHANGE_TYPES if word in asked),
         include_resource_data=entry.get("includeResourceData", False),
         delivery=entry.get("delivery", "webhook"),
         handlers=tuple(_read_handler(choice) for choice in entry["handlers"]) if "handlers" in entry else None,
+        lifetime=None if minutes is None else timedelta(minutes=minutes),
+        notification_query_options=entry.get("notificationQueryOptions", ""),
+        immutable_ids=entry.get("immutableIds", known is not None and known.kind.immutable_ids),
+        for_each=_read_for_each(entry["forEach"]) if "forEach" in entry else None,
     )
+
+
+def _read_for_each(whom: Mapping[str, Any]) -> ForEach:
+    return ForEach(users=tuple(whom.get("users", ())), group=whom.get("group", "").lower())
 
 
 def _read_handler(choice: str | Mapping[str, Any]) -> HandlerChoice:
@@ -123,48 +210,69 @@ def _read_handler(choice: str | Mapping[str, Any]) -> HandlerChoice:
     return HandlerChoice(name=name, options=options)
 
 
-def _problems_of_twins(subscriptions: Sequence[DeclaredSubscription]) -> Iterator[str]:
-    for name, count in Counter(each.name for each in subscriptions).items():
-        if count > 1:
-            yield f"subscription {name!r}: the name is used {count} times"
+# -- the sense --------------------------------------------------------------------------------------------------------
+
+
+def _terms(declared: DeclaredSubscription) -> Terms:
+    return Terms(
+        resource=declared.resource,
+        change_types=declared.change_types,
+        include_resource_data=declared.include_resource_data,
+        lifetime=declared.lifetime,
+        notification_query_options=declared.notification_query_options,
+        immutable_ids=declared.immutable_ids,
+    )
+
+
+def _problems_of_twins(read: Mapping[int, DeclaredSubscription]) -> Iterator[_Found]:
+    names = Counter(each.name for each in read.values())
     heard: dict[tuple[str, str], str] = {}
-    for each in subscriptions:
-        first = heard.setdefault((each.resource, each.change_type), each.name)
-        if first != each.name:
-            yield f"subscription {each.name!r}: it hears the same as {first!r}, and Graph takes only one: give that one both lists of handlers"
+    for index, each in read.items():
+        if names[each.name] > 1:
+            yield ("subscriptions", index, "name"), f"the name is used {names[each.name]} times"
+        twins = {heard.setdefault((resource, each.change_type), each.name) for resource in _resources(each)}
+        for first in sorted(twins - {each.name}):
+            sentence = f"it hears the same as {first!r}, and Graph takes only one: give that one both lists of handlers"
+            yield ("subscriptions", index, "resource"), sentence
 
 
-def _problems_of_sense(
-    subscriptions: Sequence[DeclaredSubscription], known_handlers: frozenset[str] | None
-) -> Iterator[str]:
-    for each in subscriptions:
-        for problem in (*_problems_with_graph(each), *_problems_with_handlers(each, known_handlers)):
-            yield f"subscription {each.name!r}: {problem}"
-        if each.delivery == "eventhub":
-            yield f"subscription {each.name!r}: pull mode (delivery eventhub) is not in this version"
+def _resources(declared: DeclaredSubscription) -> Iterator[str]:
+    """Give what an entry hears, as far as the file tells: the members of a group are not known yet."""
+    resource = _canonical(declared.resource)
+    users = declared.for_each.users if declared.for_each else ()
+    yield from (resource.replace(USER, user.lower()) for user in users)
+    if not users:
+        yield resource
 
 
-def _problems_with_graph(declared: DeclaredSubscription) -> Iterator[str]:
-    path = declared.resource.partition("?")[0]
+def _canonical(resource: str) -> str:
+    path, question, query = resource.partition("?")
     try:
-        if read_resource(path).segments[0].lower() == "me":
-            yield "/me is whoever signed in, and this version signs in as the app: say users/<id>"
-    except GraphProtocolError as problem:
-        yield f"{path!r}: {problem}"
-    entry = find(declared.resource)
-    if entry is None:
-        return  # a resource newer than our table: Graph itself will say
-    for change_type in declared.change_types:
-        if change_type not in entry.kind.change_types:
-            known = " or ".join(sorted(entry.kind.change_types))
-            yield f"{entry.name} never has changes of type {change_type}, only {known}"
-    if declared.include_resource_data and entry.kind.longest_rich is None:
-        yield f"{entry.name} has no notifications with resource data: leave includeResourceData out"
-    elif declared.include_resource_data and entry.kind.needs_select and not _SELECT.search(declared.resource):
-        yield f"{entry.name} with resource data needs $select=<properties> in its resource"
+        return "/".join(read_resource(path).segments) + question + query
+    except GraphProtocolError:
+        return resource  # said elsewhere
 
 
-def _problems_with_handlers(declared: DeclaredSubscription, known_handlers: frozenset[str] | None) -> Iterator[str]:
-    for choice in declared.handlers or ():
-        if known_handlers is not None and choice.name not in known_handlers:
-            yield f"there is no handler {choice.name!r}; there are {', '.join(sorted(known_handlers)) or 'none'}"
+def _problems_with_placeholder(declared: DeclaredSubscription) -> Iterator[_Found]:
+    found = len(_USER_SEGMENT.findall(declared.resource.partition("?")[0]))
+    if declared.for_each is None and found:
+        yield ("resource",), f"{USER} stands for somebody only together with forEach"
+    if declared.for_each is not None and found != 1:
+        yield ("resource",), f"with forEach the resource needs {USER} once, as in users/{USER}/messages"
+
+
+def _problems_with_delivery(declared: DeclaredSubscription) -> Iterator[_Found]:
+    if declared.delivery == "eventhub":
+        yield ("delivery",), "pull mode (delivery eventhub) is not in this version"
+
+
+def _problems_with_handlers(
+    declared: DeclaredSubscription, known: frozenset[str] | None, check: CheckHandler | None
+) -> Iterator[_Found]:
+    choices: Sequence[HandlerChoice] = declared.handlers or ()
+    for index, choice in enumerate(choices):
+        if known is not None and choice.name not in known:
+            sentence = f"there is no handler {choice.name!r}; there are {', '.join(sorted(known)) or 'none'}"
+            yield ("handlers", index), sentence
+        else:
+            yield from ((("handlers", index), sentence) for sentence in (check(choice) if check else ()))

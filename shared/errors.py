@@ -4,6 +4,7 @@
     ├── GraphProtocolError     Graph, or somebody posing as it, sent what its pages do not allow
     │   └── DecryptionError    an encrypted item that we must not or cannot open: one text for every reason
     ├── UnknownEncryptionKey   the item names a certificate whose private key we do not have (yet)
+    ├── KeysUnavailable        the key store could not be asked; the item waits
     ├── GraphApiError          Graph answered a request of ours with an error
     ├── EnvelopeError          a message on our own queue is not one of ours
     ├── SettingsError          we are misconfigured; names every problem at once
@@ -45,6 +46,17 @@ class UnknownEncryptionKey(EarshotError):  # noqa: N818 - a state of ours that h
             f"no private key for encryptionCertificateId {certificate_id[:128]!r}: "
             "put it back where ENCRYPTION_KEYS points, and the item is opened on its next attempt"
         )
+
+
+class KeysUnavailable(EarshotError):  # noqa: N818 - as above
+    """The place that ENCRYPTION_KEYS names did not answer, or did not let us in.
+
+    ``after`` is when to ask again. What waits for it uses up no attempt: there is nothing wrong with the item.
+    """
+
+    def __init__(self, problem: str, *, after: timedelta = timedelta(seconds=30)) -> None:
+        super().__init__(problem)
+        self.after = after
 
 
 class GraphApiError(EarshotError):

@@ -12,9 +12,9 @@ from typing import Any
 from shared.change import Change
 from shared.declaration import DeclaredSubscription
 from shared.envelope import Envelope, Item, read_payload
-from shared.errors import EnvelopeError, GraphApiError, UnknownEncryptionKey
+from shared.errors import DecryptionError, EnvelopeError, GraphApiError, KeysUnavailable, UnknownEncryptionKey
 from shared.graph.client_state import ClientStateReader
-from shared.graph.encrypted_content import EncryptionKey
+from shared.graph.encrypted_content import EncryptionKey, with_data_key
 from shared.intake import Policy
 from shared.known_subscriptions import KnownSubscriptions
 from shared.opening import (
@@ -29,6 +29,7 @@ from shared.opening import (
     recognise,
     routes_for,
     version_of,
+    wrapped_key,
 )
 from shared.ports import EncryptionKeys, Graph, Payloads
 from shared.routing import Registration, still_owed
@@ -58,7 +59,9 @@ class Opener:
         slow = [work for work in works if not self._recognise_at_once(work, states)]
         if slow:
             await asyncio.gather(*(_step(work, self._recognise(work, envelope, states)) for work in slow))
-        await self._find_private_keys([work for work in under_way(works) if work.encrypted is not None])
+        elsewhere = await self._find_private_keys([work for work in under_way(works) if work.encrypted is not None])
+        if elsewhere:
+            await asyncio.gather(*(_step(work, _unwrap_elsewhere(work)) for work in elsewhere))
         await self._decrypt([work for work in under_way(works) if work.private_key is not None])
         lacking = [work for work in under_way(works) if not self._make_change(work, envelope)]
         if lacking:
@@ -101,15 +104,27 @@ class Opener:
         except EnvelopeError as problem:
             raise Unopenable(str(problem)) from problem
 
-    async def _find_private_keys(self, works: Sequence[Work]) -> None:
-        found: dict[str, EncryptionKey | None] = {}
+    async def _find_private_keys(self, works: Sequence[Work]) -> list[Work]:
+        """Give items their keys; those whose private key somebody else holds."""
+        found: dict[str, EncryptionKey | UnknownEncryptionKey | KeysUnavailable] = {}
+        elsewhere: list[Work] = []
         for work in works:
             wanted = work.encrypted.certificate_id if work.encrypted else ""
-            if wanted not in found:
-                found[wanted] = await self.encryption_keys.find(wanted) if self.encryption_keys else None
-            work.private_key = found[wanted]
-            if work.private_key is None:
-                work.endings.append(_ending(UnknownEncryptionKey(wanted), work))
+            key = found.get(wanted) or found.setdefault(wanted, await self._find_private_key(wanted))
+            if not isinstance(key, EncryptionKey):
+                work.endings.append(_ending(key, work))
+                continue
+            work.private_key = key
+            if key.unwrap_elsewhere is not None:
+                elsewhere.append(work)
+        return elsewhere
+
+    async def _find_private_key(self, wanted: str) -> EncryptionKey | UnknownEncryptionKey | KeysUnavailable:
+        try:
+            key = await self.encryption_keys.find(wanted) if self.encryption_keys else None
+        except KeysUnavailable as problem:
+            return problem
+        return key or UnknownEncryptionKey(wanted)
 
     async def _decrypt(self, works: Sequence[Work]) -> None:
         """Decrypt in threads, several items a thread: OpenSSL lets go of the interpreter, and a hop costs 0.1 ms."""
@@ -166,6 +181,19 @@ class Opener:
             change.gone = True
 
 
+async def _unwrap_elsewhere(work: Work) -> None:
+    """Have an item's data key opened by whoever holds the private key; the rest of decryption happens here."""
+    content, key = work.encrypted, work.private_key
+    if content is None or key is None or key.unwrap_elsewhere is None:
+        return
+    wrapped = wrapped_key(content, key)
+    try:
+        data_key = await key.unwrap_elsewhere(wrapped)
+    except ValueError as problem:
+        raise Unopenable(str(DecryptionError())) from problem
+    work.private_key = with_data_key(key, data_key)
+
+
 def decrypt_all(works: Sequence[Work]) -> None:
     """Decrypt items one after the other, in a thread of their own."""
     for work in works:
@@ -190,7 +218,7 @@ async def _step(work: Work, step: Awaitable[None]) -> None:
     """Take a step of opening one item and turn its refusal into the item's ending."""
     try:
         await step
-    except (Refused, Unopenable, UnknownEncryptionKey, CheckLater, GraphApiError) as refusal:
+    except (Refused, Unopenable, UnknownEncryptionKey, KeysUnavailable, CheckLater, GraphApiError) as refusal:
         work.endings.append(_ending(refusal, work))
 
 
@@ -201,7 +229,7 @@ def _ending(refusal: Exception, work: Work) -> Ending:
             return Dropped(why=f"refused: {refusal}")
         case Unopenable():
             return Dead(reason="cannot be opened", error=str(refusal), owed=owed)
-        case CheckLater(after=after):
+        case CheckLater(after=after) | KeysUnavailable(after=after):
             return Retry(error=str(refusal), owed=owed, after=after, spends=False)
         case GraphApiError(retry_after=after):
             return Retry(error=str(refusal), owed=owed, after=after)

@@ -13,7 +13,13 @@ from shared.declaration import DeclaredSubscription
 from shared.errors import GraphProtocolError
 from shared.graph.catalogue import concerns
 from shared.graph.client_state import ClientState, ClientStateReader
-from shared.graph.encrypted_content import EncryptedContent, EncryptionKey, decrypt, read_encrypted_content
+from shared.graph.encrypted_content import (
+    EncryptedContent,
+    EncryptionKey,
+    decrypt,
+    read_encrypted_content,
+    read_wrapped_key,
+)
 from shared.graph.notification import ChangeNotification, read_notification
 from shared.graph.resource import Resource, read_resource
 from shared.intake import Policy
@@ -86,6 +92,14 @@ def encrypted_content(recognised: Recognised) -> EncryptedContent | None:
         return None
     try:
         return read_encrypted_content(recognised.notification.raw)
+    except GraphProtocolError as problem:
+        raise Unopenable(str(problem)) from problem
+
+
+def wrapped_key(content: EncryptedContent, key: EncryptionKey) -> bytes:
+    """Read what is to be opened elsewhere. Raises Unopenable."""
+    try:
+        return read_wrapped_key(content, key)
     except GraphProtocolError as problem:
         raise Unopenable(str(problem)) from problem
 

@@ -117,11 +117,17 @@ class EncryptionKeys(Protocol):
     """Our encryption certificates and their private keys, by certificate id."""
 
     async def find(self, certificate_id: str) -> EncryptionKey | None:
-        """Find a key; looks at the source again (at most once a few seconds) for an id that is not known."""
+        """Find a key; looks at the source again (at most once a few seconds) for an id that is not known.
+
+        Raises KeysUnavailable if the source would have to be asked, and cannot be.
+        """
         ...
 
     async def current(self) -> EncryptionKey | None:
-        """The key that new subscriptions use: the latest ``notBefore`` that has not expired. Looks at the source."""
+        """The key that new subscriptions use: the latest ``notBefore`` that has not expired. Looks at the source.
+
+        A source that cannot be asked is no reason to stop renewing: the answer is then the one before, None without one.
+        """
         ...
 
 

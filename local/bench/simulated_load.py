@@ -120,7 +120,7 @@ def _subscribe(graph: Simulator, url: str, *, rich: bool) -> None:
 def _add(graph: Simulator, body: dict[str, object]) -> None:
     now = graph.clock.now()
     asked = read_request(body, now=now)
-    reach = (graph.tenant_id, asked.match.path, frozenset(graph.world.canonical_ids(asked.match).items()))
+    reach = (graph.tenant_id, asked.match.path, frozenset(graph.world.names.canonical_ids(asked.match).items()))
     owner = Owner(app_id="bench", tenant_id=graph.tenant_id, creator_id="bench")
     graph.subscriptions.add(asked, reach, owner, now=now)
 

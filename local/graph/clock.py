@@ -6,16 +6,25 @@ signed tokens and certificates.
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
 PACIFIC = timezone(timedelta(hours=-8))
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Where time stands still: every lifetime that is added to a moment must still be a date."""
 
 
 def utc_now() -> datetime:
     """Return the real time, aware and in UTC."""
     return datetime.fromtimestamp(time.time(), UTC)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """Return a moment so many seconds later, however many: never one beyond the latest."""
+    left = (LATEST - moment).total_seconds()
+    return moment + timedelta(seconds=seconds) if seconds < left else LATEST
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -30,20 +39,25 @@ class Clock:
     _origin: datetime = field(default_factory=utc_now)
     _elapsed: float = 0.0
     _started: float = field(default_factory=time.monotonic)
-    _skipped: timedelta = timedelta()
+    _skipped: float = 0.0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a clock that would stand still or run backwards."""
+        if not all(factor > 0 and math.isfinite(factor) for factor in (self.time_scale, self.patience)):
+            raise ValueError("time_scale and patience must be above 0, and finite")
+
     def now(self) -> datetime:
-        """Return the simulated time, aware and in UTC."""
-        return self._origin + timedelta(seconds=self._passed()) + self._skipped
+        """Return the simulated time, aware and in UTC; at the latest moment that there is, it stands still."""
+        return later(self._origin, self._passed() + self._skipped)
 
     def seconds(self) -> float:
         """Return the simulated seconds that have passed for this clock and those before it; never goes back."""
-        return self._elapsed + self._passed() + self._skipped.total_seconds()
+        return self._elapsed + self._passed() + self._skipped
 
     def advance(self, by: timedelta) -> None:
         """Move on by this much at once; whoever waits for a moment that has passed now wakes up."""
-        self._skipped += max(by, timedelta())
+        self._skipped += max(by.total_seconds(), 0.0)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 

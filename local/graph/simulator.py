@@ -235,7 +235,7 @@ class Simulator:
             judge=self.judge,
             clock=self.clock,
             knobs=self.knobs,
-            canonical=lambda tenant_id, match: self.worlds[tenant_id].canonical_ids(match),
+            canonical=lambda tenant_id, match: self.worlds[tenant_id].names.canonical_ids(match),
             probe=self.hub.probe if self.hub else None,
             owner_deleted=self._is_deleted,
         )

@@ -51,9 +51,12 @@ class State:
     next_number: int
 
     def tenants(self, clock: Clock, dice: Dice) -> dict[str, World]:
-        """Return the tenants as they were."""
+        """Return the tenants as they were. Raises StateError for tenants that no simulator has written."""
         numbers = itertools.count(self.next_number)
-        worlds = [restore(each, clock=clock, dice=dice, numbers=numbers) for each in self.worlds]
+        try:
+            worlds = [restore(each, clock=clock, dice=dice, numbers=numbers) for each in self.worlds]
+        except (ValueError, LookupError, TypeError, AttributeError) as broken:
+            raise StateError("the state's tenants make no sense: move the file away to start anew") from broken
         return {world.tenant_id: world for world in worlds}
 
 
@@ -65,13 +68,15 @@ def read_state(path: Path) -> State | None:
         saved = json.loads(path.read_bytes())
         if saved["version"] != VERSION:
             raise StateError(f"{path} was written by another version of the simulator: move it away to start anew")
+        if not saved["tenants"] or not saved["keys"]:
+            raise ValueError("there is always one of each")
         return State(
             now=datetime.fromisoformat(saved["now"]),
-            elapsed=saved["elapsed"],
-            worlds=saved["tenants"],
-            subscriptions=saved["subscriptions"],
+            elapsed=float(saved["elapsed"]),
+            worlds=list(saved["tenants"]),
+            subscriptions=list(saved["subscriptions"]),
             keys=[_read_key(each) for each in saved["keys"]],
-            next_number=saved["nextNumber"],
+            next_number=int(saved["nextNumber"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
         raise StateError(f"{path} is not a state of the simulator: move it away to start anew") from broken
@@ -106,9 +111,11 @@ def print_state(
 
 @asynccontextmanager
 async def kept_state(path: Path, take: Callable[[], dict[str, Any]]) -> AsyncIterator[None]:
-    """Keep the file up to date meanwhile, and leave the last state in it."""
+    """Keep the file up to date meanwhile, and leave the last state in it. Raises OSError for a file that cannot be written."""
+    started = time.monotonic()
+    await asyncio.to_thread(write_state, path, take())
     over = asyncio.Event()
-    keeping = asyncio.create_task(_keep(path, take, over))
+    keeping = asyncio.create_task(_keep(path, take, over, first_took=time.monotonic() - started))
     try:
         yield
     finally:
@@ -117,20 +124,26 @@ async def kept_state(path: Path, take: Callable[[], dict[str, Any]]) -> AsyncIte
         write_state(path, take())
 
 
-async def _keep(path: Path, take: Callable[[], dict[str, Any]], over: asyncio.Event) -> None:
+async def _keep(path: Path, take: Callable[[], dict[str, Any]], over: asyncio.Event, *, first_took: float) -> None:
     """Write the state every few seconds; the larger it is, the less often.
 
-    A disk that refuses is logged and tried again: the simulator goes on without.
+    A disk that refuses meanwhile is logged and tried again: the simulator goes on without.
     """
-    while not over.is_set():
+    took = first_took
+    while not await _is_over(over, within=max(EVERY_SECONDS, took * REST)):
         started = time.monotonic()
         try:
             await asyncio.to_thread(write_state, path, take())
         except OSError as refused:
             log.warning("the state was not written", extra={"path": str(path), "error": str(refused)})
-        rest = max(EVERY_SECONDS, (time.monotonic() - started) * REST)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), rest)
+        took = time.monotonic() - started
+
+
+async def _is_over(over: asyncio.Event, *, within: float) -> bool:
+    """Wait for an end, but not longer than so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), within)
+    return over.is_set()
 
 
 def _logged(world: World) -> list[Collection]:

@@ -1,6 +1,6 @@
 """What Graph lets us subscribe to: one row per path, with change types, longest lifetimes and rules.
 
-Not here: resources whose path carries a function's parameters (`getEmergencyEventsByPolicy(…)`, `meetingCallEvents`), whose
+Not here: the rules' sentences (`shared.graph.terms`); resources whose path carries a function's parameters (`getEmergencyEventsByPolicy(…)`, `meetingCallEvents`), whose
 spelling in notifications no page shows; `/me/…`, which is a signed-in user's; delta paths, which are catch-up's.
 Lifetimes: https://learn.microsoft.com/graph/api/resources/subscription (2026-09). Change types and rich notifications:
 https://learn.microsoft.com/graph/change-notifications-overview and the workloads' own pages (2026-09).
@@ -30,7 +30,10 @@ class Kind:
     """What all paths to one type of resource have in common.
 
     ``longest_rich`` is None where ``includeResourceData`` is refused. ``needs_select``: rich subscriptions must name their
-    properties in ``$select``. ``needs_lifecycle_url``: Graph insists on one for more than an hour.
+    properties in ``$select``. ``needs_lifecycle_url``: Graph insists on one for more than an hour. ``takes_select``: a
+    subscription may carry ``$select`` at all. ``immutable_ids``: notifications can carry ids that survive a move.
+    ``query_options``: ``notificationQueryOptions`` means something. ``coexists``: one app may have two subscriptions that
+    overlap and differ in resource or change type; where it is False some quota or unwritten rule allows only one.
     """
 
     odata_type: str
@@ -39,6 +42,10 @@ class Kind:
     longest_rich: timedelta | None = None
     needs_select: bool = False
     needs_lifecycle_url: bool = False
+    takes_select: bool = False
+    immutable_ids: bool = False
+    query_options: bool = False
+    coexists: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,16 @@ _UPDATED = frozenset({"updated"})
 
 
 def _outlook(odata_type: str) -> Kind:
-    return Kind(odata_type=odata_type, change_types=_ALL, longest=_MAIL, longest_rich=_MAIL_RICH, needs_select=True)
+    return Kind(
+        odata_type=odata_type,
+        change_types=_ALL,
+        longest=_MAIL,
+        longest_rich=_MAIL_RICH,
+        needs_select=True,
+        takes_select=True,
+        immutable_ids=True,
+        coexists=True,
+    )
 
 
 def _teams(odata_type: str, change_types: frozenset[str] = _ALL) -> Kind:
@@ -82,8 +98,21 @@ def _teams(odata_type: str, change_types: frozenset[str] = _ALL) -> Kind:
     )
 
 
-def _basic(odata_type: str, change_types: frozenset[str], longest: timedelta) -> Kind:
-    return Kind(odata_type=odata_type, change_types=change_types, longest=longest)
+def _basic(
+    odata_type: str,
+    change_types: frozenset[str],
+    longest: timedelta,
+    *,
+    query_options: bool = False,
+    coexists: bool = False,
+) -> Kind:
+    return Kind(
+        odata_type=odata_type,
+        change_types=change_types,
+        longest=longest,
+        query_options=query_options,
+        coexists=coexists,
+    )
 
 
 _IN_CHANNEL = (
@@ -127,11 +156,11 @@ _ROWS: Sequence[tuple[Kind, Mapping[str, tuple[str, ...]]]] = (
     # `created` is answered with 201, but nothing ever comes (https://learn.microsoft.com/answers/questions/5844980, 2026-03):
     # a creation arrives as `updated`
     (
-        _basic("user", frozenset({"updated", "deleted"}), _DIRECTORY),
+        _basic("user", frozenset({"updated", "deleted"}), _DIRECTORY, coexists=True),
         {"users": ("users/{user}",), "users/{user}": ("users/{user}",)},
     ),
     (
-        _basic("group", frozenset({"updated", "deleted"}), _DIRECTORY),
+        _basic("group", frozenset({"updated", "deleted"}), _DIRECTORY, coexists=True),
         {
             "groups": ("groups/{group}",),
             "groups/{group}": ("groups/{group}",),
@@ -141,14 +170,14 @@ _ROWS: Sequence[tuple[Kind, Mapping[str, tuple[str, ...]]]] = (
     ),
     # these say only that something below changed: the item is the subscribed path itself
     (
-        _basic("driveItem", _UPDATED, _FILES),
+        _basic("driveItem", _UPDATED, _FILES, coexists=True),
         {
             "drives/{drive}/root": ("drives/{drive}/root",),
             "users/{user}/drive/root": ("users/{user}/drive/root",),
         },
     ),
     (
-        _basic("list", _UPDATED, _FILES),
+        _basic("list", _UPDATED, _FILES, coexists=True),
         {"sites/{site}/lists/{list}": ("sites/{site}/lists/{list}",)},
     ),
     (
@@ -156,7 +185,7 @@ _ROWS: Sequence[tuple[Kind, Mapping[str, tuple[str, ...]]]] = (
         {"security/alerts": ("security/alerts/{alert}",), "security/alerts/{alert}": ("security/alerts/{alert}",)},
     ),
     (
-        _basic("healthMonitoringAlert", frozenset({"created", "updated"}), _FILES),
+        _basic("healthMonitoringAlert", frozenset({"created", "updated"}), _FILES, query_options=True),
         {"reports/healthmonitoring/alerts": ("reports/healthmonitoring/alerts/{alert}",)},
     ),
     (
@@ -240,10 +269,11 @@ _ROWS: Sequence[tuple[Kind, Mapping[str, tuple[str, ...]]]] = (
             "communications/presences/{user}": ("communications/presences/{user}",),
         },
     ),
+    # the collection tells of new events, an event of its own changes
+    (_basic("virtualEvent", _CREATED, _MAIL_RICH), {"solutions/virtualEvents/events": _VIRTUAL_EVENTS}),
     (
-        _basic("virtualEvent", frozenset({"created", "updated"}), _MAIL_RICH),
+        _basic("virtualEvent", _UPDATED, _MAIL_RICH),
         {
-            "solutions/virtualEvents/events": _VIRTUAL_EVENTS,
             "solutions/virtualEvents/webinars/{event}": ("solutions/virtualEvents/webinars/{event}",),
             "solutions/virtualEvents/townhalls/{event}": ("solutions/virtualEvents/townhalls/{event}",),
         },
@@ -285,7 +315,7 @@ _ROWS: Sequence[tuple[Kind, Mapping[str, tuple[str, ...]]]] = (
         },
     ),
     (
-        _basic("printJob", _UPDATED, _RECORDS),
+        _basic("printJob", _UPDATED, _RECORDS, query_options=True),
         {"print/printers/{printer}/jobs": ("print/printers/{printer}/jobs/{job}",)},
     ),
     (

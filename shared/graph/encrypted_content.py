@@ -9,8 +9,8 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography import x509
@@ -28,8 +28,13 @@ _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), l
 _NEEDED = dict.fromkeys(("data", "dataKey", "dataSignature", "encryptionCertificateId")).keys()
 _PARTS = (*_NEEDED, "encryptionCertificateThumbprint")
 
+_WRONG_KIND = "Graph wants an RSA key of 2048 to 4096 bits"
+
 Unwrap = Callable[[bytes], bytes]
 """Open a wrapped AES key; raises ValueError where it does not open."""
+
+UnwrapElsewhere = Callable[[bytes], Awaitable[bytes]]
+"""Have a wrapped AES key opened by whoever holds the private key; raises ValueError where it does not open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,8 @@ class EncryptedContent:
 class EncryptionKey:
     """One of our encryption certificates and the way to use its private key.
 
-    ``certificate`` is base64 DER, as a subscription wants it; ``thumbprint`` is SHA-1 in upper-case hex.
+    ``certificate`` is base64 DER, as a subscription wants it; ``thumbprint`` is SHA-1 in upper-case hex. A key with
+    ``unwrap_elsewhere`` opens nothing by itself: ask it, and decrypt with what `with_data_key` makes of the answer.
     """
 
     certificate_id: str
@@ -56,6 +62,7 @@ class EncryptionKey:
     not_before: float
     not_after: float
     unwrap: Unwrap = field(repr=False)
+    unwrap_elsewhere: UnwrapElsewhere | None = field(default=None, repr=False)
 
 
 def read_encrypted_content(notification: Mapping[str, Any]) -> EncryptedContent | None:
@@ -88,10 +95,9 @@ def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
 
     Raises DecryptionError, the same for every reason.
     """
-    if content.certificate_thumbprint and content.certificate_thumbprint.upper() != key.thumbprint:  # no secret
-        raise DecryptionError
+    wrapped = read_wrapped_key(content, key)
     try:
-        aes_key = key.unwrap(binascii.a2b_base64(content.data_key, strict_mode=True))
+        aes_key = key.unwrap(wrapped)
         ciphertext = binascii.a2b_base64(content.data, strict_mode=True)
         signature = binascii.a2b_base64(content.data_signature, strict_mode=True)
     except (ValueError, binascii.Error) as problem:
@@ -103,6 +109,21 @@ def decrypt(content: EncryptedContent, key: EncryptionKey) -> dict[str, Any]:
     return _read_plaintext(_aes(aes_key, ciphertext))
 
 
+def read_wrapped_key(content: EncryptedContent, key: EncryptionKey) -> bytes:
+    """Read what the private key is to open, once it is sure that it is the right one. Raises DecryptionError."""
+    if content.certificate_thumbprint and content.certificate_thumbprint.upper() != key.thumbprint:  # no secret
+        raise DecryptionError
+    try:
+        return binascii.a2b_base64(content.data_key, strict_mode=True)
+    except (ValueError, binascii.Error) as problem:
+        raise DecryptionError from problem
+
+
+def with_data_key(key: EncryptionKey, data_key: bytes) -> EncryptionKey:
+    """Return the key for one item whose data key was opened elsewhere; it opens nothing else."""
+    return replace(key, unwrap=lambda _wrapped: data_key, unwrap_elsewhere=None)
+
+
 def read_encryption_key(pem: bytes, *, certificate_id: str) -> EncryptionKey:
     """Read a PEM file that holds a private key and its certificate.
 
@@ -111,18 +132,36 @@ def read_encryption_key(pem: bytes, *, certificate_id: str) -> EncryptionKey:
     """
     private = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     certificate = x509.load_pem_x509_certificate(pem)
-    if not isinstance(private, rsa.RSAPrivateKey) or not 2048 <= private.key_size <= 4096:  # noqa: PLR2004 - Graph's limits
-        raise ValueError("Graph wants an RSA key of 2048 to 4096 bits")
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise ValueError(_WRONG_KIND)  # noqa: TRY004 - the port's word for a file that is of no use
     if certificate.public_key() != private.public_key():
         raise ValueError("the certificate does not belong to the private key beside it")
+    return _describe(certificate, certificate_id=certificate_id, unwrap=lambda wrapped: private.decrypt(wrapped, _OAEP))
+
+
+def read_encryption_certificate(der: bytes, *, certificate_id: str, unwrap_elsewhere: UnwrapElsewhere) -> EncryptionKey:
+    """Read the certificate of a private key that somebody else holds. Raises ValueError as `read_encryption_key` does."""
+    certificate = x509.load_der_x509_certificate(der)
+    key = _describe(certificate, certificate_id=certificate_id, unwrap=_held_elsewhere)
+    return replace(key, unwrap_elsewhere=unwrap_elsewhere)
+
+
+def _describe(certificate: x509.Certificate, *, certificate_id: str, unwrap: Unwrap) -> EncryptionKey:
+    public = certificate.public_key()
+    if not isinstance(public, rsa.RSAPublicKey) or not 2048 <= public.key_size <= 4096:  # noqa: PLR2004 - Graph's limits
+        raise ValueError(_WRONG_KIND)
     return EncryptionKey(
         certificate_id=certificate_id,
         thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - the thumbprint Graph sends
         certificate=base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(),
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),
-        unwrap=lambda wrapped: private.decrypt(wrapped, _OAEP),
+        unwrap=unwrap,
     )
+
+
+def _held_elsewhere(_wrapped: bytes) -> bytes:
+    raise ValueError("the private key is not here")
 
 
 def _aes(aes_key: bytes, ciphertext: bytes) -> bytes:

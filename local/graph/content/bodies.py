@@ -54,11 +54,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What an operation did, and what is answered: a status, and the thing that it made or changed."""
+    """What an operation did, and what is answered: a status, and the thing that it made or changed, or a whole body."""
 
     status: int
     changes: Sequence[Change] = ()
     entity: Entity | None = None
+    body: Mapping[str, Any] | None = None
 
 
 def _too_deep(body: Any) -> bool:

@@ -55,7 +55,7 @@ def add_event(asked: Asked, user_id: str) -> Done:
     written = checked(asked.body(), EVENT, kind="event")
     if "start" not in written or "end" not in written:
         raise GraphFault(400, "ErrorInvalidRequest", "An event needs a start and an end.")
-    event_id = world.exchange_id()
+    event_id = world.mint.exchange_id()
     shape = outlook.event(event_id, subject="", organizer=owner, guests=(), start=utc_now())
     change = world.create(
         "event",
@@ -72,7 +72,7 @@ def add_contact(asked: Asked, user_id: str, folder_id: str | None = None) -> Don
     written = checked(asked.body(), CONTACT, kind="contact")
     folder_id = folder_id or acts.folder_of(world, owner, "contacts")
     need_entity(world, f"users/{owner.id}/contactfolders/{folder_id}")
-    contact_id = world.exchange_id()
+    contact_id = world.mint.exchange_id()
     shape = outlook.contact(contact_id, name="", address="", folder_id=folder_id) | {"emailAddresses": []}
     named = " ".join(str(written[part]) for part in ("givenName", "surname") if written.get(part))
     change = world.create(

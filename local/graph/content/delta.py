@@ -25,7 +25,8 @@ number_of, moment_of = attrgetter("number"), attrgetter("moment")
 class Round:
     """One round over a collection, and how far a caller has read it; between rounds `until` is None.
 
-    The changes told are those after `since` up to `until`. `texts` are the query options of the first request.
+    The changes told are those after `since` up to `until`. `texts` are the query options of the first request, `immutable` is
+    whether an item that moved away and came back is one and the same.
     """
 
     collection: str
@@ -36,6 +37,7 @@ class Round:
     issued: float = 0.0
     generation: int = 0
     waited: bool = False
+    immutable: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,12 +98,16 @@ def window(log: Sequence[Event], state: Round) -> Sequence[Event]:
     return log[bisect_right(log, state.since, key=number_of) : bisect_right(log, until, key=number_of)]
 
 
-def told(events: Iterable[Event], state: Round) -> list[Event]:
-    """Return what a round tells: the last event of each entity, in order. The first round does not speak of what is gone."""
+def told(events: Iterable[Event], state: Round, name_of: Callable[[Event], str]) -> list[Event]:
+    """Return what a round tells: the last event of each entity, in order. The first round does not speak of what is gone.
+
+    `name_of` says by which name the entity is told, the same for what is the same to the caller.
+    """
     last: dict[str, Event] = {}
     for event in events:
-        last.pop(event.key, None)
-        last[event.key] = event
+        name = name_of(event)
+        last.pop(name, None)
+        last[name] = event
     return [event for event in last.values() if state.since or not event.gone]
 
 

@@ -18,6 +18,7 @@ from local.graph.dice import Dice
 from local.graph.faults import GraphFault, bad_request
 from local.graph.knobs import Knobs
 from local.graph.tenant.entity import Entity
+from local.graph.tenant.immutable_ids import under_immutable_id
 from local.graph.tenant.world import Collection, Event, World
 
 # https://learn.microsoft.com/en-us/graph/delta-query-overview#supported-resources, as far as such things exist here
@@ -25,6 +26,7 @@ SUPPORTED = re.compile(
     r"""users|groups
     |users/[^/]+/(?:mailfolders|contacts|contactfolders|calendarview|todo/lists)
     |users/[^/]+/(?:mailfolders/[^/]+/messages|contactfolders/[^/]+/contacts|todo/lists/[^/]+/tasks)
+    |users/[^/]+/onlinemeetings/getall(?:recordings|transcripts)
     |teams/[^/]+/channels/[^/]+/messages
     |drives/[^/]+/(?:root|items/root)
     |sites/[^/]+/lists/[^/]+/items""",
@@ -61,6 +63,7 @@ class _Asked:
     collection: Collection
     query: Query
     place: Place
+    immutable: bool
 
 
 class DeltaReading:
@@ -72,8 +75,10 @@ class DeltaReading:
         self._knobs = knobs
         self._dice = dice
 
-    def answer(self, world: World, key: str, query: Query, place: Place, size: int | None) -> dict[str, Any]:
-        """Return one page. Raises 400 for what has no delta and for wrong tokens, 410 for old ones."""
+    def answer(
+        self, world: World, key: str, query: Query, place: Place, size: int | None, *, immutable: bool = False
+    ) -> dict[str, Any]:
+        """Return one page, with immutable ids if they are preferred. Raises 400 for what has no delta and for wrong tokens, 410 for old ones."""
         flavour = flavour_of(key)
         # a calendar's view is of its events, and the log of a drive is that of its root
         listed = re.sub(r"/items/root$", "/root", re.sub(r"/calendarview$", "/events", key))
@@ -82,7 +87,15 @@ class DeltaReading:
             raise bad_request("Resource not found for the segment 'delta'.")
         if collection is None:
             raise flavour.not_found(key.split("/")[1])
-        asked = _Asked(world=world, key=key, flavour=flavour, collection=collection, query=query, place=place)
+        asked = _Asked(
+            world=world,
+            key=key,
+            flavour=flavour,
+            collection=collection,
+            query=query,
+            place=place,
+            immutable=immutable,
+        )
         token = next((query.texts[name] for name in _TOKENS if query.texts.get(name)), None)
         if token == "latest" and flavour.latest:  # noqa: S105 - a word of Graph's, no secret
             return self._latest(asked)
@@ -102,6 +115,8 @@ class DeltaReading:
         return state if state.until is not None else self._begin(asked, state)
 
     def _begin(self, asked: _Asked, state: Round) -> Round:
+        # the preference is each request's own, and a link is good with and without it: a round only remembers how it tells items apart
+        state = replace(state, immutable=asked.immutable)
         logs = [asked.collection.log, *(log for _, log in _related_logs(asked.world, asked.collection, state))]
         return begin(state, logs, self._clock.seconds() - self._knobs.delta_lag_seconds)
 
@@ -113,7 +128,8 @@ class DeltaReading:
         if self._knobs.empty_pages and not state.done and not state.waited:
             return self._written(asked, [], replace(state, waited=True))
         size = asked.query.top or self._knobs.content_page
-        found = page(told(_events(asked.world, asked.collection, state), state), state, size, self._repeats)
+        events = told(_events(asked.world, asked.collection, state), state, _name_of(asked.world, state))
+        found = page(events, state, size, self._repeats)
         shown = _Shown(asked, state)
         return self._written(asked, [item for event in found.events for item in shown.item(event)], found.then)
 
@@ -141,6 +157,8 @@ class _Shown:
     def item(self, event: Event) -> Iterator[dict[str, Any]]:
         """Yield the item, or that it is gone and why; nothing for what the first round has no need to speak of."""
         entity = self._asked.world.entities[event.key]
+        if self._asked.immutable:
+            entity = under_immutable_id(entity)
         gone = event.gone or ("" if self._fits(entity.content) else "changed")
         if not gone:
             yield self._present(entity)
@@ -222,6 +240,13 @@ def _events(world: World, collection: Collection, state: Round) -> Sequence[Even
         for event in window(log, state)[-1:]
     ]
     return sorted([*own, *related], key=number_of) if related else own
+
+
+def _name_of(world: World, state: Round) -> Callable[[Event], str]:
+    """Return how a round tells one entity from another: an item that has come back is the same one under its immutable id only."""
+    if not state.immutable:
+        return lambda event: event.key
+    return lambda event: world.entities[event.key].immutable_id or event.key
 
 
 def _gone(entity: Entity, why: str, flavour: Flavour) -> dict[str, Any]:

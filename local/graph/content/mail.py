@@ -11,7 +11,7 @@ from local.graph.content.bodies import Asked, Done, checked, item_body, one_of, 
 from local.graph.content.reading import need_entity
 from local.graph.faults import GraphFault
 from local.graph.tenant import acts
-from local.graph.tenant.entity import Change, Entity
+from local.graph.tenant.entity import Change, Entity, as_one_move
 from local.graph.tenant.places import Person
 from local.graph.tenant.shapes import outlook
 from local.graph.tenant.world import World
@@ -55,13 +55,18 @@ def send_mail(asked: Asked, user_id: str) -> Done:
 
 
 def send_draft(asked: Asked, user_id: str, message_id: str) -> Done:
-    """Send what was drafted: it leaves the drafts."""
+    """Send what was drafted: it moves from the drafts to the sent items, and keeps its immutable id.
+
+    So says https://learn.microsoft.com/en-us/graph/outlook-immutable-id; the overview of the mail API says that it does not
+    (microsoft-graph-docs issue 11969).
+    """
     owner, message = owner_of(asked.world, user_id), _message(asked, user_id, message_id)
     if not message.content["isDraft"]:
         raise GraphFault(400, "ErrorInvalidRequest", "The message is not a draft.")
     content = {name: message.content[name] for name in DRAFT_WRITABLE if name in message.content}
-    sent = _send(asked.world, owner, content | {"conversationId": message.content["conversationId"]})
-    return Done(status=202, changes=[asked.world.delete(message), *sent])
+    content["conversationId"] = message.content["conversationId"]
+    sent, *others = _send(asked.world, owner, content, immutable_id=message.immutable_id)
+    return Done(status=202, changes=[*as_one_move(asked.world.delete(message), sent), *others])
 
 
 def reply(asked: Asked, user_id: str, message_id: str, everybody: str | None = None) -> Done:
@@ -95,7 +100,7 @@ def move(asked: Asked, user_id: str, message_id: str) -> Done:
 def copy(asked: Asked, user_id: str, message_id: str) -> Done:
     """Put a copy of a mail into another folder."""
     message, folder = _message(asked, user_id, message_id), _destination(asked, user_id)
-    fresh = {"id": asked.world.exchange_id(), "parentFolderId": folder}
+    fresh = {"id": asked.world.mint.exchange_id(), "parentFolderId": folder}
     change = _create(asked.world, user_id, {**message.content, **fresh})
     return Done(status=201, changes=[change], entity=change.entity)
 
@@ -151,13 +156,19 @@ def _quoting(message: Entity, comment: str) -> str:
     return f"{comment}\n\n{LINE}\n{heading}\n\n{said['body']['content']}"
 
 
-def _send(world: World, author: Person, content: Mapping[str, Any], *, save: bool = True) -> list[Change]:
-    """Send: a copy in the author's sent items, and one in the inbox of everybody here who is written to."""
+def _send(
+    world: World, author: Person, content: Mapping[str, Any], *, save: bool = True, immutable_id: str = ""
+) -> list[Change]:
+    """Send: a copy in the author's sent items, and one in the inbox of everybody here who is written to.
+
+    `immutable_id` is that of the draft which becomes the author's copy.
+    """
     everybody = [each for name in RECIPIENTS for each in content.get(name, ())]
     if not everybody:
         raise GraphFault(400, "ErrorInvalidRecipients", "At least one recipient is not valid.")
     kept = acts.folder_of(world, author, acts.SENT)
-    sent = [_put(world, author, {**content, "isRead": True}, author=author, folder_id=kept)] if save else []
+    own = {**content, "isRead": True}
+    sent = [_put(world, author, own, author=author, folder_id=kept, immutable_id=immutable_id)] if save else []
     here = {person.id: person for each in everybody if (person := world.person(_address(each)))}
     unseen = {
         name: value for name, value in content.items() if name not in {"bccRecipients", "isRead", "flag", "categories"}
@@ -169,13 +180,20 @@ def _send(world: World, author: Person, content: Mapping[str, Any], *, save: boo
 
 
 def _put(
-    world: World, owner: Person, written: Mapping[str, Any], *, author: Person, folder_id: str, is_draft: bool = False
+    world: World,
+    owner: Person,
+    written: Mapping[str, Any],
+    *,
+    author: Person,
+    folder_id: str,
+    is_draft: bool = False,
+    immutable_id: str = "",
 ) -> Change:
     """Put a new message into a folder."""
     body = {"contentType": "text", "content": "", **(written.get("body") or {})}
     body["contentType"] = body["contentType"].lower()
     shape = outlook.message(
-        world.exchange_id(),
+        world.mint.exchange_id(),
         subject=None,
         text="",
         author=author,
@@ -185,16 +203,18 @@ def _put(
         draft=is_draft,
     )
     named = {name: [_named(world, each) for each in written[name]] for name in RECIPIENTS if name in written}
-    return _create(world, owner.id, {**shape, **written, **named, "body": body, "bodyPreview": preview(body)})
+    content = {**shape, **written, **named, "body": body, "bodyPreview": preview(body)}
+    return _create(world, owner.id, content, immutable_id)
 
 
-def _create(world: World, user_id: str, content: Mapping[str, Any]) -> Change:
+def _create(world: World, user_id: str, content: Mapping[str, Any], immutable_id: str = "") -> Change:
     folder_id = content["parentFolderId"]
     return world.create(
         "message",
         ids={"user": user_id, "folder": folder_id, "message": content["id"]},
         content=content,
         collections=(f"users/{user_id}/messages", f"users/{user_id}/mailfolders/{folder_id}/messages"),
+        immutable_id=immutable_id,
     )
 
 
@@ -203,7 +223,7 @@ def _destination(asked: Asked, user_id: str) -> str:
     wanted = body.get("destinationid")
     if not isinstance(wanted, str) or not wanted:
         raise GraphFault(400, "ErrorInvalidParameter", "The value of the parameter 'DestinationId' is empty.")
-    key = asked.world.canonical(f"users/{user_id}/mailFolders/{wanted}")
+    key = asked.world.names.canonical(f"users/{user_id}/mailFolders/{wanted}")
     return need_entity(asked.world, key).id
 
 

@@ -135,7 +135,7 @@ def _written(asked: Asked) -> dict[str, Any]:
 
 
 def _create(world: World, place: Place, author: Person, written: Mapping[str, Any], thread_id: str | None) -> Any:
-    moment = world.moment()
+    moment = world.mint.moment()
     message_id, key = str(moment), place.key
     resource, listed = f"{place.collection}('{message_id}')", f"{key}/messages"
     if thread_id:

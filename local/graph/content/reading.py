@@ -192,15 +192,6 @@ def _users(world: World, members: Sequence[Entity]) -> list[Entity]:
     return [user for user in found if user]
 
 
-def _of_meetings(kind: str) -> Listing:
-    """Return the listing of all recordings or transcripts; with an id, of the meetings that somebody organized."""
-    return lambda world, _query, user_id: [
-        each
-        for each in world.entities.values()
-        if each.row.key == kind and user_id in {"", follow(each.content, ("meetingOrganizer", "user", "id"))}
-    ]
-
-
 def _of_kind(kind: str) -> Listing:
     return lambda world, _query, _id: [each for each in deleted(world) if each.row.key == kind]
 
@@ -213,10 +204,6 @@ _DERIVED: Sequence[tuple[re.Pattern[str], Listing]] = tuple(
         (r"users/([^/]+)/calendarview", _calendar),
         (r"groups/([^/]+)/members", lambda world, _query, group_id: people_of(world, group_id)),
         (r"groups/([^/]+)/owners", _group_owners),
-        (r"users/([^/]+)/onlinemeetings/getallrecordings", _of_meetings("call-recording")),
-        (r"users/([^/]+)/onlinemeetings/getalltranscripts", _of_meetings("call-transcript")),
-        (r"communications/onlinemeetings/getallrecordings", _of_meetings("call-recording")),
-        (r"communications/onlinemeetings/getalltranscripts", _of_meetings("call-transcript")),
         (rf"{BIN}/(?:microsoft\.)?graph\.user", _of_kind("user")),
         (rf"{BIN}/(?:microsoft\.)?graph\.group", _of_kind("group")),
     )

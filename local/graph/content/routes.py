@@ -13,18 +13,21 @@ from local.graph.clock import Clock
 from local.graph.content.bodies import Asked
 from local.graph.content.delta import DeltaTokens
 from local.graph.content.delta_reading import DeltaReading, delta_of
-from local.graph.content.flavours import DIRECTORY, flavour_of, unknown_segment
+from local.graph.content.flavours import DIRECTORY, OUTLOOK, flavour_of, unknown_segment
 from local.graph.content.links import Place, entity_context, list_context, type_among_others
 from local.graph.content.odata.query import Query, page_size, read_query
 from local.graph.content.paging import Lists
 from local.graph.content.reading import deleted, own_path, read_entity, read_list, replies
+from local.graph.content.sharing import read_permissions
 from local.graph.content.tokens import Seal
 from local.graph.content.writing import Writing
 from local.graph.dice import Dice
 from local.graph.faults import GraphFault, bad_request
 from local.graph.identity.callers import Caller, Callers
 from local.graph.knobs import Knobs
+from local.graph.subscribing.preferences import IMMUTABLE_IDS, read_preferences
 from local.graph.tenant.entity import Change, Entity
+from local.graph.tenant.immutable_ids import under_immutable_id
 from local.graph.tenant.world import World
 
 COUNT = "/$count"
@@ -43,6 +46,7 @@ class _Call:
     query: Query
     place: Place
     headers: Mapping[str, str]
+    immutable: bool
 
 
 class ContentRoutes:
@@ -85,38 +89,40 @@ class ContentRoutes:
             options.append(("token", asked_delta[1]))
         call = _Call(
             world=world,
-            key=world.canonical(own),
+            key=world.names.canonical(own),
             query=read_query(options),
             place=_place(request, is_delta=asked_delta is not None),
             headers=request.headers,
+            immutable=_prefers_immutable_ids(request),
         )
-        if asked_delta:
-            return web.json_response(self._delta.answer(world, call.key, call.query, call.place, _size(call)))
         if counting:
             return _count(call)
-        entity = read_entity(world, call.key)
-        if entity is not None:
-            return web.json_response(_one(call, entity))
-        return web.json_response(self._list(call))
+        answer = self._page_of_delta(call) if asked_delta else self._read(call)
+        return web.json_response(answer, headers=_applied(call.key, immutable=call.immutable))
 
     async def change(self, request: web.Request) -> web.Response:
         """Do what an operation does, let everybody be told, and answer as Graph does."""
         world, caller, path = self._where(request)
+        immutable = _prefers_immutable_ids(request)
         asked = Asked(
             world=world,
             caller=caller,
             method=request.method,
-            key=world.canonical(path),
+            key=world.names.canonical(path),
             raw=await request.read(),
         )
         done = self._writing.operate(asked)
         if done.changes:
             self._announce(done.changes)
+        headers = _applied(asked.key, immutable=immutable)
+        if done.body is not None:
+            return web.json_response(done.body, status=done.status, headers=headers)
         if done.entity is None:
-            return web.Response(status=done.status)
-        kind = type_among_others(asked.key, done.entity)
-        content = {"@odata.context": entity_context(done.entity), **kind, **done.entity.content}
-        return web.json_response(content, status=done.status)
+            return web.Response(status=done.status, headers=headers)
+        entity = under_immutable_id(done.entity) if immutable else done.entity
+        kind = type_among_others(asked.key, entity)
+        content = {"@odata.context": entity_context(entity), **kind, **entity.content}
+        return web.json_response(content, status=done.status, headers=headers)
 
     def _where(self, request: web.Request) -> tuple[World, Caller, str]:
         caller = self._callers.identify(request)
@@ -124,6 +130,17 @@ class ContentRoutes:
         if world is None:
             raise GraphFault(404, "Request_ResourceNotFound", f"Tenant '{caller.tenant_id}' does not exist.")
         return world, caller, own_path(request.match_info["path"], caller.user_id)
+
+    def _page_of_delta(self, call: _Call) -> dict[str, Any]:
+        size = _size(call)
+        return self._delta.answer(call.world, call.key, call.query, call.place, size, immutable=call.immutable)
+
+    def _read(self, call: _Call) -> dict[str, Any]:
+        """Return one thing, or a list."""
+        entity = read_entity(call.world, call.key)
+        if entity is not None:
+            return _one(call, entity)
+        return read_permissions(call.world, call.key, call.query) or self._list(call)
 
     def _list(self, call: _Call) -> dict[str, Any]:
         _check_list(call)
@@ -152,6 +169,16 @@ def _size(call: _Call) -> int | None:
         raise bad_request(f"{exceeded} The value from the incoming request is '{top}'.")
     preferred = page_size(call.headers.get("Prefer", ""))
     return min(preferred, most) if preferred else top
+
+
+def _prefers_immutable_ids(request: web.Request) -> bool:
+    return IMMUTABLE_IDS in read_preferences(request.headers.getall("Prefer", []))
+
+
+def _applied(key: str, *, immutable: bool) -> dict[str, str]:
+    """Return the header that says that a preference was heeded: Outlook's ids are the only ones with a choice."""
+    chosen = immutable and (flavour_of(key) is OUTLOOK or key.lower().endswith("/sendmail"))
+    return {"Preference-Applied": IMMUTABLE_IDS} if chosen else {}
 
 
 def _place(request: web.Request, *, is_delta: bool) -> Place:
@@ -198,7 +225,8 @@ def _one(call: _Call, entity: Entity) -> dict[str, Any]:
 
 
 def _item(call: _Call, entity: Entity) -> dict[str, Any]:
-    item = {**type_among_others(call.key, entity), **call.query.selected(entity.content)}
+    shown = under_immutable_id(entity) if call.immutable else entity
+    item = {**type_among_others(call.key, entity), **call.query.selected(shown.content)}
     if "replies" in call.query.expand and entity.row.key == "channel-message":
         item["replies"] = [dict(reply.content) for reply in replies(call.world, entity)]
     return item

@@ -10,7 +10,7 @@ from local.graph.content.flavours import FILES
 from local.graph.content.reading import BIN, need_entity
 from local.graph.faults import GraphFault, bad_request
 from local.graph.tenant import acts
-from local.graph.tenant.world import drive_of
+from local.graph.tenant.names import drive_of
 
 # https://learn.microsoft.com/en-us/graph/api/presence-setpresence: these pairs and no others
 PRESENCES = frozenset(

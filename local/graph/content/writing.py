@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.graph.content import calendars, mail, membership, messaging, tenancy
+from local.graph.content import calendars, mail, membership, messaging, sharing, tenancy
 from local.graph.content.bodies import Asked, Check, Done, checked, name, one_of, text, texts, truth
 from local.graph.content.messaging import Messaging
 from local.graph.content.reading import BIN, need_entity, read_entity
@@ -112,6 +112,7 @@ class Writing:
             ("POST", r"communications/presences/([^/]+)/setpresence", tenancy.set_presence),
             ("PUT", r"drives/([^/]+)/(?:items/)?root:/([^/:]+):/content", tenancy.upload),
             ("PUT", r"drives/([^/]+)/items/([^/:]+)/content", tenancy.replace_content),
+            ("POST", r"(drives/.+)/invite", sharing.invite),
         )
         self._lines = [(method, re.compile(path, re.IGNORECASE), operation) for method, path, operation in lines]
 

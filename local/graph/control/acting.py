@@ -119,7 +119,7 @@ class Acting:
         body = await read_body(request, known=frozenset({"kind", "ids", "changeType", "content", "tenant"}))
         world = self._worlds(body)[0]
         self._samples += 1
-        wish = read_wish(body, self._graph.dice.of("samples", self._samples))
+        wish = read_wish(body, self._graph.dice.of("samples", world.resumed, self._samples))
         return self._announce(happen(world, wish))
 
     def _announce(self, changes: Sequence[Change]) -> web.Response:

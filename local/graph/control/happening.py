@@ -20,10 +20,11 @@ from local.graph.clock import milliseconds
 from local.graph.control.asking import wrong
 from local.graph.tenant import acts
 from local.graph.tenant.entity import Change, Entity
+from local.graph.tenant.names import drive_of
 from local.graph.tenant.paths import names_in, spell
 from local.graph.tenant.places import Person
 from local.graph.tenant.shapes import directory, teams
-from local.graph.tenant.world import World, drive_of
+from local.graph.tenant.world import World
 
 SAMPLES = Path(__file__).with_name("samples.toml")
 TALK = frozenset({"channel-message", "chat-message", "message"})
@@ -153,7 +154,7 @@ def _usual(world: World, name: str, person: Person, dice: random.Random) -> str:
         "chat": places.get("chat", {}).get("chat"),
         "group": places.get("channel", {}).get("team"),
         "policy": "EmergencyPolicy",
-        "message": str(world.moment()),
+        "message": str(world.mint.moment()),
     }
     return known.get(name) or str(uuid.UUID(int=dice.getrandbits(128), version=4))
 
@@ -172,25 +173,25 @@ def _texts(sample: Mapping[str, Any]) -> list[str]:
 
 def _add_user(world: World, _wish: Wish, _person: Person) -> Change:
     number = len(world.people) + 1
-    person = Person(id=world.guid(), name=f"New Person {number}", address=f"new.person.{number}@{world.domain}")
-    world.know_user(person.id, person.address)
+    person = Person(id=world.mint.guid(), name=f"New Person {number}", address=f"new.person.{number}@{world.domain}")
+    world.names.know_user(person.id, person.address)
     return world.create("user", ids={"user": person.id}, content=directory.user(person), collections=("users",))
 
 
 def _add_group(world: World, _wish: Wish, _person: Person) -> Change:
-    group_id = world.guid()
+    group_id = world.mint.guid()
     content = directory.group(group_id, "A new group", f"group-{group_id[:8]}@{world.domain}")
     return world.create("group", ids={"group": group_id}, content=content, collections=("groups",))
 
 
 def _add_team(world: World, _wish: Wish, _person: Person) -> Change:
-    team_id = world.guid()
+    team_id = world.mint.guid()
     content = teams.team(team_id, "A new team", world.tenant_id)
     return world.create("team", ids={"team": team_id}, content=content, collections=("teams",))
 
 
 def _add_member(world: World, home: Entity) -> Change:
-    guest_id = world.guid()
+    guest_id = world.mint.guid()
     newcomer = Person(id=guest_id, name="A guest", address=f"guest-{guest_id[:8]}@{world.domain}")
     return acts.add_member(world, home, newcomer)
 

@@ -121,8 +121,8 @@ def wrap(
 
 
 def write_json(value: Any) -> bytes:
-    """Print JSON as Graph does, without spaces and without escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Print JSON as Graph does, without spaces and without escapes; half a character, which has no bytes, becomes `?`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 @functools.lru_cache(maxsize=4096)

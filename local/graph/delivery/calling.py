@@ -16,6 +16,7 @@ from local.graph.clock import Clock, microseconds, utc_now
 from local.graph.delivery.attempts import NEVER_SENT, NOT_SENT, SENT, TIMEOUT, UNREACHABLE, Attempt, Body, rule_broken
 from local.graph.delivery.health import FAR_TOO_LATE_SECONDS, LATE_SECONDS
 from local.graph.delivery.hub_producer import HubRefused
+from local.graph.subscribing.channels import place_of
 
 FIRST_ATTEMPT_SECONDS, NEXT_ATTEMPT_SECONDS = LATE_SECONDS, FAR_TOO_LATE_SECONDS
 LONGEST_ANSWER = 64 * 1024
@@ -54,7 +55,7 @@ class Caller:
         return Attempt(
             at=at,
             body=body.number,
-            url=body.url.partition("?")[0],
+            url=place_of(body.url),
             host=body.host,
             number=number,
             items=len(body.notices),
@@ -70,11 +71,11 @@ class Caller:
             async with self._session.post(
                 URL(body.url, encoded=True), data=body.parts[0], headers=HEADERS, timeout=limit, allow_redirects=False
             ) as response:
-                answer = await response.content.read(LONGEST_ANSWER)
+                answer = await _read(response)
                 return str(response.status), _shows(body.secrets, answer, response.raw_headers)
         except TimeoutError:
             return TIMEOUT, False
-        except (aiohttp.ClientError, ValueError):
+        except (aiohttp.ClientError, OSError, ValueError):
             return UNREACHABLE, False
 
     async def _put(self, body: Body) -> str:
@@ -90,6 +91,16 @@ class Caller:
                     return NOT_SENT
                 status = NEVER_SENT
         return status
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the answer's body, in however many pieces it comes; of a very long one, the beginning."""
+    answer = bytearray()
+    async for piece in response.content.iter_any():
+        answer += piece
+        if len(answer) >= LONGEST_ANSWER:
+            break
+    return bytes(answer)
 
 
 def _shows(secrets: frozenset[bytes], answer: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:

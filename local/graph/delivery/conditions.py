@@ -1,4 +1,4 @@
-"""What a subscription asks of an item beside its place: `$filter` and `$search` in its resource or its query options.
+"""What a subscription asks of an item beside its place: filters and searches, and what was preferred when it was created.
 
 Not here: what a filter or a search means, see `content.odata`.
 https://learn.microsoft.com/en-us/graph/outlook-change-notifications-overview
@@ -13,6 +13,7 @@ from typing import Any
 from local.graph.content.odata.filtering import predicate
 from local.graph.content.odata.searching import search
 from local.graph.faults import GraphFault
+from local.graph.subscribing.preferences import IMMUTABLE_IDS, SECURITY_WEBHOOKS
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.entity import Change, Entity
 
@@ -27,10 +28,19 @@ def told_as(change: Change, change_type: str, subscription: Subscription) -> str
     Outlook's items come and go with their filter: what stops matching is told as deleted, what starts as created. Elsewhere an
     item is heard of while it matches, or did before it was deleted.
     """
+    if change.only_permissions and SECURITY_WEBHOOKS not in subscription.preferences:
+        return None
+    before_it = change.before
+    if change.other_end and _stays(change.other_end, subscription):
+        # Graph's pages do not say what is told of a move under immutable ids. "Deleted" and "created" with the same id, in whichever
+        # order they come, would make a receiver lose the item; only its folder has changed: so that is what is told, once
+        if change.change_type == "deleted":
+            return None
+        change_type, before_it = "updated", change.other_end
     condition = condition_of(subscription.asked.match.query, subscription.asked.query_options or "")
     if condition is None:
         return change_type
-    before, now = _holds(condition, change.before), _holds(condition, change.entity)
+    before, now = _holds(condition, before_it), _holds(condition, change.entity)
     if change.entity.row.family != "outlook":
         return change_type if now or (before and change.entity.deleted) else None
     return _AS_TOLD[before, now] if before != now else change_type if now else None
@@ -50,6 +60,11 @@ def condition_of(query: str, options: str) -> Condition | None:
         log.warning("a subscription's condition cannot be read, nothing will match it", extra={"why": wrong.message})
         return _never
     return functools.partial(_all, tuple(found)) if found else None
+
+
+def _stays(other_end: Entity, subscription: Subscription) -> bool:
+    """Say whether a move ends, for a subscription, where it began: in the same place, under the same id."""
+    return IMMUTABLE_IDS in subscription.preferences and subscription.reach in other_end.reaches
 
 
 def _holds(condition: Condition, entity: Entity | None) -> bool:

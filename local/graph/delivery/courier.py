@@ -111,14 +111,16 @@ class Courier:
 
     async def _see_through(self, body: Body) -> None:
         started = self._clock.seconds()
-        admission = await self._admit(body, started)
-        if admission is Admission.NEVER:
-            self._discard(body)
-        else:
-            if admission is Admission.LATER:
-                await self._clock.pause(HOLD_SECONDS)
-            await self._repeat(body, started, sample=admission is Admission.SAMPLE)
-        body.tally.pending -= 1
+        try:
+            admission = await self._admit(body, started)
+            if admission is Admission.NEVER:
+                self._discard(body)
+            else:
+                if admission is Admission.LATER:
+                    await self._clock.pause(HOLD_SECONDS)
+                await self._repeat(body, started, sample=admission is Admission.SAMPLE)
+        finally:
+            body.tally.pending -= 1
 
     async def _admit(self, body: Body, started: float) -> Admission:
         """Say when a body may set out; one whose subscription is not authorized waits for as long as one is repeated."""

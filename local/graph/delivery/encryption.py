@@ -52,7 +52,7 @@ def seal(content: Mapping[str, Any], certificate: EncryptionCertificate) -> dict
     """Return `encryptedContent` for one item: fresh key, AES-256-CBC, HMAC over the ciphertext, key wrapped by RSA."""
     key = os.urandom(SYMMETRIC_KEY_BYTES)
     padder = padding.PKCS7(algorithms.AES.block_size).padder()
-    plain = padder.update(json.dumps(content, ensure_ascii=False).encode()) + padder.finalize()
+    plain = padder.update(json.dumps(content, ensure_ascii=False).encode(errors="replace")) + padder.finalize()
     encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:IV_BYTES])).encryptor()
     data = encryptor.update(plain) + encryptor.finalize()
     mac = hmac.HMAC(key, hashes.SHA256())

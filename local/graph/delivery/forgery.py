@@ -106,8 +106,8 @@ class Forger:
 
     def _invent(self, real: Notice, dice: random.Random) -> dict[str, Any]:
         """Return the notification of something that does not exist, right in every respect but that."""
-        assert real.truth is not None, "the pattern of a forgery is a real notice"  # noqa: S101 - a slip of ours, not of a caller's
-        change, subscription = real.truth.change, real.subscription
+        assert real.change is not None, "the pattern of a forgery is a real notice"  # noqa: S101 - a slip of ours, not of a caller's
+        change, subscription = real.change, real.subscription
         entity = _invented(change.entity, f"{NAME}{dice.getrandbits(40):010x}")
         notification = self.writer.outline(entity, subscription, change_type="created", tenant_id=change.tenant_id)
         if entity.row.nameless:

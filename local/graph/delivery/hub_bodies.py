@@ -3,10 +3,11 @@
 https://learn.microsoft.com/en-us/graph/change-notifications-delivery-event-hubs
 """
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from local.graph.delivery.attempts import write_json
 
 LARGEST_BODY = 1_000_000
 """Bytes, so that a body with what AMQP adds to it stays below a hub's limit of 1 MB."""
@@ -19,7 +20,7 @@ def write_hub_bodies(items: Iterable[Mapping[str, Any] | None]) -> list[bytes]:
     together: list[bytes] = []
     size = 0
     for item in items:
-        printed = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
+        printed = write_json(item)
         if together and size + len(printed) + 1 + len(_OPENING + _CLOSING) >= LARGEST_BODY:
             bodies.append(_collect(together))
             together, size = [], 0

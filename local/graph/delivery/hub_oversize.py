@@ -6,11 +6,11 @@ here the blob holds the whole item, as JSON, as it would have been sent.
 https://learn.microsoft.com/en-us/graph/change-notifications-delivery-event-hubs#subscriptions-for-rich-notifications-with-large-payloads
 """
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from local.graph.delivery.attempts import write_json
 from local.graph.delivery.hub_producer import HubRefused
 
 if TYPE_CHECKING:  # as with the hub's client, few need it
@@ -31,7 +31,7 @@ class BlobStores:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - see above
 
         name = str(uuid.uuid4())
-        printed = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
+        printed = write_json(item)
         try:
             await self._container(connection_string).upload_blob(name, printed)
         except (AzureError, ValueError) as problem:

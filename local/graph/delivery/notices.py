@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from local.graph.clock import microseconds
+from local.graph.subscribing.preferences import IMMUTABLE_IDS
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.entity import Change, Entity
+from local.graph.tenant.immutable_ids import under_immutable_id
 
 SHORT_TEXT = 60
 _TAG = re.compile(r"<[^>]*>")
@@ -22,31 +24,36 @@ _TAG = re.compile(r"<[^>]*>")
 class Truth:
     """What one subscriber was told of one change; `acknowledged` is the real time of the first 2xx.
 
-    `change_type` is what it was told as, which a filter can make another than what happened.
+    `change` is the change's number and `change_type` what it was told as, which a filter can make another than what happened. Rows
+    are kept for good, and therefore hold no more than is printed.
     """
 
     number: int
-    change: Change
+    change: int
+    at: datetime
     change_type: str
+    resource: str
+    version: str
+    deleted: bool
+    text: str
     subscription_id: str
     rich: bool = False
     acknowledged: datetime | None = None
 
     def printed(self) -> dict[str, Any]:
         """Return the row for the control API."""
-        entity = self.change.entity
         return {
             "n": self.number,
-            "change": self.change.number,
-            "at": microseconds(self.change.at),
+            "change": self.change,
+            "at": microseconds(self.at),
             "changeType": self.change_type,
-            "resource": entity.resource,
-            "version": entity.version,
-            "deleted": entity.deleted,
+            "resource": self.resource,
+            "version": self.version,
+            "deleted": self.deleted,
             "rich": self.rich,
             "subscriptionId": self.subscription_id,
             "acknowledged": microseconds(self.acknowledged) if self.acknowledged else None,
-            "text": plain_text(entity)[:SHORT_TEXT],
+            "text": self.text,
         }
 
 
@@ -60,6 +67,7 @@ class Notice:
 
     subscription: Subscription
     notification: Mapping[str, Any] | None
+    change: Change | None = None
     truth: Truth | None = None
     forged: str | None = None
     duplicate: bool = False
@@ -70,6 +78,24 @@ class Notice:
     def genuine(self) -> bool:
         """Whether Graph itself would send it."""
         return self.forged is None
+
+
+def note(number: int, change: Change, subscription: Subscription, *, told: str, rich: bool) -> Truth:
+    """Return the row that says what a subscriber was told."""
+    chosen = IMMUTABLE_IDS in subscription.preferences
+    entity = under_immutable_id(change.entity) if chosen else change.entity
+    return Truth(
+        number=number,
+        change=change.number,
+        at=change.at,
+        change_type=told,
+        resource=entity.resource,
+        version=entity.version,
+        deleted=entity.deleted,
+        text=plain_text(entity)[:SHORT_TEXT],
+        subscription_id=subscription.id,
+        rich=rich,
+    )
 
 
 def plain_text(entity: Entity) -> str:

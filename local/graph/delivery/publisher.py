@@ -15,7 +15,7 @@ from local.graph.delivery.attempts import known_channel
 from local.graph.delivery.conditions import told_as
 from local.graph.delivery.courier import Courier
 from local.graph.delivery.hub import write_hub_bodies
-from local.graph.delivery.notices import Notice, Truth
+from local.graph.delivery.notices import Notice, Truth, note
 from local.graph.delivery.oddities import Oddities
 from local.graph.delivery.tally import Tally
 from local.graph.delivery.validation import ValidationTokens
@@ -97,8 +97,10 @@ class Publisher:
     def _hearing(self, change: Change) -> Iterator[tuple[Subscription, str]]:
         """Yield who hears of a change, and what as; nothing is ever delivered to a push service of a browser."""
         happened, now = _told_by_default(change), self.clock.now()
-        # an update may take an item into a filter of Outlook's or out of it, which those hear who asked for nothing else
-        asked = _ANY if happened == "updated" and change.entity.row.family == "outlook" else (happened,)
+        # an update may take an item into a filter of Outlook's or out of it, which those hear who asked for nothing else; either end
+        # of a move may be an update
+        retold = change.other_end or (happened == "updated" and change.entity.row.family == "outlook")
+        asked = _ANY if retold else (happened,)
         heard: dict[str, Subscription] = {
             subscription.id: subscription
             for change_type in asked
@@ -114,8 +116,10 @@ class Publisher:
         notification, encrypted = self.writer.write(
             change.entity, subscription, change_type=told, tenant_id=change.tenant_id, number=number
         )
-        truth = Truth(number=number, change=change, change_type=told, subscription_id=subscription.id, rich=encrypted)
-        notice = Notice(subscription=subscription, notification=notification, truth=truth, encrypted=encrypted)
+        truth = note(number, change, subscription, told=told, rich=encrypted)
+        notice = Notice(
+            subscription=subscription, notification=notification, change=change, truth=truth, encrypted=encrypted
+        )
         self.truths.append(truth)
         self.recent.append(notice)
         return notice

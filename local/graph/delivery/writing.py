@@ -11,8 +11,10 @@ from typing import Any
 from local.graph.clock import seven_digits
 from local.graph.delivery.encryption import EncryptionCertificate, seal
 from local.graph.delivery.oddities import Lots, Oddities
+from local.graph.subscribing.preferences import IMMUTABLE_IDS, UNKNOWN_MEMBERS
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.entity import Entity
+from local.graph.tenant.immutable_ids import under_immutable_id
 
 METADATA = "https://graph.microsoft.com/v1.0/$metadata"
 ALSO_ORGANIZATION = frozenset({"presence", "meeting-call-event", "emergency-call"})
@@ -21,9 +23,8 @@ IN_THE_CLEAR = frozenset({"meeting-call-event"})
 """What a basic notification tells all about."""
 WITHOUT_DATA = frozenset({"personal-drive-item"})
 """Whose resourceData is null; OneDrive for Business at least says of what type it is (onedrive-api-docs issue 1214)."""
-UNKNOWN_MEMBERS = "include-unknown-enum-members"
-"""The preference without which members that came later are hidden: https://learn.microsoft.com/en-us/graph/api/resources/chatmessage"""
 LATER_MEMBERS: Mapping[str, frozenset[str]] = {"messageType": frozenset({"systemEventMessage"})}
+"""Members that came later, hidden without a preference: https://learn.microsoft.com/en-us/graph/api/resources/chatmessage"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Writer:
         What is gone from Outlook, or from an Outlook subscription's filter, cannot be encrypted any more: its item is a basic one.
         """
         lots, dice = self.oddities.roll(number)
+        if IMMUTABLE_IDS in subscription.preferences:
+            entity = under_immutable_id(entity)
         notification = self.outline(entity, subscription, change_type=change_type, tenant_id=tenant_id)
         notification["subscriptionExpirationDateTime"] = self.oddities.expiration(
             subscription.expiration_date_time, lots

@@ -82,7 +82,8 @@ class _Running:
     async def _call(self, part: Part) -> Answer:
         url = self._url(part)
         if url is None:
-            return _write_fault(part, bad_request(f"The url of request '{part.id}' must be relative to the version."))
+            message = f"The url of request '{part.id}' must be relative to the version and not a batch."
+            return _write_fault(part, bad_request(message))
         try:
             async with self.session.request(
                 part.method,
@@ -98,7 +99,7 @@ class _Running:
             return _write_fault(part, GraphFault(504, "GatewayTimeout", "The request was not answered in time."))
 
     def _url(self, part: Part) -> URL | None:
-        """Return where the caller has reached us with the part's path; None for one that leads out of the version."""
+        """Return where the caller has reached us with the part's path; None if that leads out of the version or to a batch."""
         here, port, *_ = self.request.get_extra_info("sockname")
         version = self.request.path.split("/")[1]
         origin = URL.build(scheme=self.request.scheme, host=here, port=port)
@@ -106,7 +107,8 @@ class _Running:
             url = URL(f"{origin}/{version}/{part.url}")
         except ValueError:
             return None
-        return url if url.path.startswith(f"/{version}/") else None
+        inside = url.path.startswith(f"/{version}/") and not url.path.lower().startswith(f"/{version}/$batch")
+        return url if inside else None
 
 
 async def _read_json(request: web.Request) -> Any:

@@ -7,6 +7,7 @@ import logging
 import uuid
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from local.graph.clock import utc_now
@@ -32,6 +33,10 @@ async def answer_faults(request: web.Request, handler: Handler) -> web.StreamRes
         if not is_graph(request.path):
             raise
         response = _refuse(request, _translate(request, other), request_id, client_request_id)
+    except (web.RequestPayloadError, HttpProcessingError) as garbled:
+        log.info("unreadable", extra={"path": request.path, "error": type(garbled).__name__})
+        fault = bad_request("The request body cannot be decoded as its headers say.")
+        response = _write(fault, request_id, client_request_id)
     except ConnectionError:
         raise  # the caller hung up: there is nobody to answer
     except Exception as slip:

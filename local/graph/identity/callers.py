@@ -42,6 +42,8 @@ class Callers:
             raise _unauthorized("Access token validation failure. Invalid audience.") from other
         except jwt.InvalidTokenError as broken:
             raise _unauthorized("Access token validation failure.") from broken
+        if not {"azp", "tid", "oid"} <= set(claims):  # ours, but it only says who somebody is
+            raise _unauthorized("Access token validation failure.")
         user_id = claims["oid"] if "scp" in claims else None
         return Caller(app_id=claims["azp"], tenant_id=claims["tid"], object_id=claims["oid"], user_id=user_id)
 

@@ -64,7 +64,10 @@ class Entra:
 
         https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow and …-auth-code-flow
         """
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        try:
+            form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        except (ValueError, LookupError):  # a form in pieces that are none, an encoding that nobody knows
+            return _refusal(Refused("invalid_request", "AADSTS900144: The request body must be a form."))
         tenant_id = self._authority.tenant_called(request.match_info["tenant"])
         if tenant_id is None:
             return _refusal(Refused("invalid_request", "AADSTS90002: Tenant not found."))

@@ -136,7 +136,10 @@ class Authority:
 
     def read(self, token: str, *, audiences: frozenset[str]) -> dict[str, Any]:
         """Return the claims of one of our tokens. Raises `jwt.InvalidTokenError` for any other."""
-        kid = jwt.get_unverified_header(token).get("kid")
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+        except (ValueError, RecursionError) as broken:  # half a character in it, or a header without end
+            raise jwt.InvalidTokenError("not a token") from broken
         known = {key.kid: key.private.public_key() for key in self.keys}
         if kid not in known:
             raise jwt.InvalidTokenError(f"no key {kid}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from local.graph.clock import PACIFIC
+from local.graph.delivery.attempts import known_channel
 from local.graph.delivery.courier import Courier
 from local.graph.delivery.hub import write_hub_bodies
 from local.graph.delivery.notices import Notice
@@ -58,7 +59,7 @@ class Announcer:
 
     def _send(self, url: str, notices: list[Notice]) -> None:
         self.tally.sent += len(notices)
-        if url.startswith("EventHub:"):
+        if known_channel(url) == "hub":
             parts = write_hub_bodies([notice.notification for notice in notices])
             self.courier.send_to_hub(url, notices, parts, self.tally)
         else:

@@ -5,9 +5,10 @@ https://learn.microsoft.com/en-us/graph/change-notifications-lifecycle-events
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
+from local.graph.clock import later
 from local.graph.faults import denied
 from local.graph.knobs import Knobs
 
@@ -49,7 +50,7 @@ class Authorizations:
 
     def until(self, subscription: Authorized) -> datetime:
         """Return when the token behind a subscription ends."""
-        return self.renewed(subscription) + timedelta(minutes=self.knobs.access_token_minutes)
+        return later(self.renewed(subscription), self.knobs.access_token_minutes * 60)
 
     def open(self, subscription: Authorized, now: datetime) -> bool:
         """Return whether notifications of this subscription may go out; if not, they are kept trying for four hours."""

@@ -156,6 +156,7 @@ class Keeper:
         subscription = self.subscriptions.find(subscription_id, now=now)
         if subscription is None:
             del self._watches[subscription_id]
+            self._missed_at.pop(subscription_id, None)
             return
         until, expires = self.authorizations.until(subscription), subscription.expiration_date_time
         if (until, expires) != (watch.until, watch.expires):
@@ -178,7 +179,7 @@ class Keeper:
         if subscription:
             self._announce(subscription, "missed")
         else:
-            del self._missed_at[subscription_id]
+            self._missed_at.pop(subscription_id, None)
 
     def _announce(self, subscription: Subscription, event: Event) -> None:
         log.info("lifecycle", extra={"subscription_id": subscription.id, "event": event})

@@ -61,6 +61,14 @@ def channel_of(url: str) -> Channel:
     return "push" if PUSH_ORIGIN.fullmatch(host) else "webhook"
 
 
+def place_of(url: str) -> str:
+    """Return as much of a URL as may be shown to anybody: no query, which may hold a key, and no user with a password."""
+    bare = re.split("[?#]", url, maxsplit=1)[0]
+    scheme, mark, rest = bare.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host name means this machine."""
     try:
@@ -71,7 +79,7 @@ def is_loopback(host: str) -> bool:
 
 def refuse_hub(url: str) -> GraphFault:
     """Return the 400 for an event hub that Graph cannot write to."""
-    return invalid(f"Invalid event hub notification url={url.partition('?')[0]}")
+    return invalid(f"Invalid event hub notification url={place_of(url)}")
 
 
 def read_push(body: Mapping[str, Any], channel: Channel) -> WebPush | None:

@@ -29,6 +29,10 @@ def make_token(kind: TokenKind) -> str:
 
 
 def write_url(url: str, token: str) -> URL:
-    """Append the token as Graph does: lower-case escapes, `+` for spaces, after whatever query the URL has."""
+    """Append the token as Graph does: lower-case escapes, `+` for spaces, after whatever query the URL has.
+
+    A fragment is left out, as it is in every request.
+    """
+    url = url.partition("#")[0]
     escaped = _ESCAPE.sub(lambda escape: escape[0].lower(), urllib.parse.quote_plus(token))
     return URL(f"{url}{'&' if '?' in url else '?'}validationToken={escaped}", encoded=True)

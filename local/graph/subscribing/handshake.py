@@ -15,6 +15,7 @@ from local.graph.clock import Clock
 from local.graph.faults import GraphFault, validation_failed
 from local.graph.judge import Judge
 from local.graph.knobs import Knobs
+from local.graph.subscribing.channels import place_of
 from local.graph.subscribing.echo_tokens import make_token, write_url
 
 ANSWER_SECONDS = 10.0
@@ -95,13 +96,13 @@ class Handshake:
             raise _failed("The answer is not the validation token.")
 
     def _remark_on_http(self, url: str) -> None:
-        place = url.partition("?")[0]
+        place = place_of(url)
         if place.startswith("http:") and place not in self._remarked:
             self._remarked.add(place)
             log.warning("http notification URL accepted, real Graph would refuse it", extra={"url": place})
 
     def _object_to(self, rule: str, url: str) -> None:
-        self._judge.object_to(rule, url.partition("?")[0], at=self._clock.now())
+        self._judge.object_to(rule, place_of(url), at=self._clock.now())
 
 
 def _failed(why: str) -> GraphFault:

@@ -4,6 +4,7 @@ Not here: what they mean together, see `rules`.
 https://learn.microsoft.com/en-us/graph/api/resources/subscription
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from local.graph.faults import bad_request, invalid
 CLIENT_STATE_LENGTH = 128
 CERTIFICATE_ID_LENGTH = 128
 SHOWN_OF_A_NAME = 100
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which JSON can escape and nobody can send."""
 
 CERTIFICATE_PROPERTIES = frozenset({"encryptionCertificate", "encryptionCertificateId"})
 PUSH_PROPERTIES = frozenset({"vapidPublicKey", "webPushEncryptionP256dhPublicKey", "webPushEncryptionSecret"})
@@ -56,6 +59,8 @@ def read_text(body: Mapping[str, Any], name: str, *, at_most: int | None = None)
         return None
     if not isinstance(value, str):
         raise bad_request(f"The '{name}' property is not a string.")
+    if _HALVES.search(value):
+        raise bad_request(f"The '{name}' property is not valid text.")
     if at_most is not None and len(value) > at_most:
         raise invalid(f"{name} must not exceed {at_most} characters.")
     return value

@@ -29,6 +29,9 @@ from local.graph.tenant.entity import Reach
 
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
 APART = timedelta(minutes=10)
+LONGEST_PAGE = 1_000_000
+GONE_REMEMBERED = 10_000
+"""Ids that were answered 404; whatever a caller makes up is among them."""
 
 Probe = Callable[[str], Awaitable[None]]
 Canonical = Callable[[str, Match], Mapping[str, str]]
@@ -62,7 +65,7 @@ class SubscriptionRoutes:
     probe: Probe | None = None
     owner_deleted: Callable[[str, str], bool] = none_deleted
     _push_key: PushKey = field(default_factory=PushKey)
-    _gone: set[str] = field(default_factory=set)
+    _gone: dict[str, None] = field(default_factory=dict)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every endpoint."""
@@ -105,7 +108,7 @@ class SubscriptionRoutes:
         if after is None and self.knobs.empty_pages:
             answer["@odata.nextLink"] = write_link(request.url, 0)
             return web.json_response(answer)
-        size = self.knobs.subscription_page
+        size = min(self.knobs.subscription_page, LONGEST_PAGE)
         following = self.subscriptions.of(owner, after=after or 0, now=self.clock.now())
         page = list(islice(following, size))
         answer["value"] = [each.printed(with_client_state=False) for each in page]
@@ -201,7 +204,9 @@ class SubscriptionRoutes:
     def _note_gone(self, subscription_id: str) -> None:
         if subscription_id in self._gone:
             self.judge.object_to("patch-gone", subscription_id, at=self.clock.now())
-        self._gone.add(subscription_id)
+        self._gone[subscription_id] = None
+        if len(self._gone) > GONE_REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
 
 def mailbox_gone(operation: str, user: str) -> GraphFault:

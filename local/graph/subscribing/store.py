@@ -7,10 +7,10 @@ contain, see `rules`; the numbers of the quotas, see `catalogue.quota`.
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from local.graph.clock import Clock
+from local.graph.clock import Clock, later
 from local.graph.faults import GraphFault, not_found
 from local.graph.knobs import Knobs
 from local.graph.subscribing.counting import Counts
@@ -134,7 +134,7 @@ class Subscriptions:
         """
         self._forget(subscription)
         if self.knobs.orphan_seconds:
-            subscription.orphaned_until = now + timedelta(seconds=self.knobs.orphan_seconds)
+            subscription.orphaned_until = later(now, self.knobs.orphan_seconds)
         else:
             self._silence(subscription)
 
@@ -162,9 +162,14 @@ class Subscriptions:
         return [save(subscription) for subscription in self._by_id.values()]
 
     def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Keep what was saved; what has expired since then goes as it always does."""
+        """Keep what was saved; what has expired since then goes as it always does. Raises ValueError for what never was."""
         for row in rows:
-            subscription = restore(row)
+            try:
+                subscription = restore(row)
+            except (LookupError, TypeError, AttributeError, GraphFault) as broken:
+                raise ValueError(
+                    "the state's subscriptions make no sense: move the file away to start anew"
+                ) from broken
             self._last_number = max(self._last_number, subscription.number)
             self._keep(subscription)
 
@@ -187,7 +192,7 @@ class Subscriptions:
         if self._by_combination.get(combination) == subscription.id:
             del self._by_combination[combination]
         held = self.knobs.quota_held_seconds
-        free_at = self.clock.now() + timedelta(seconds=held) if held else None
+        free_at = later(self.clock.now(), held) if held else None
         self.counts.give_back(subscription.asked.match, subscription.ids, subscription.caller, free_at=free_at)
 
     def _silence(self, subscription: Subscription) -> None:

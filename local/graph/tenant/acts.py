@@ -3,17 +3,20 @@
 Used by chatter, by the controls and by Graph's own write operations alike. Not here: deciding what happens next, see `chatter`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
 from local.graph.clock import milliseconds, utc_now
 from local.graph.tenant.entity import Change, Entity
+from local.graph.tenant.names import drive_of
 from local.graph.tenant.places import Person, Place
 from local.graph.tenant.shapes import directory, outlook, teams
-from local.graph.tenant.world import World, drive_of
+from local.graph.tenant.world import World
 
 SENT, TRASH, INBOX = "sentitems", "deleteditems", "inbox"
+OF_MEETINGS: Mapping[str, str] = {"call-recording": "recordings", "call-transcript": "transcripts"}
+"""What remains of a meeting, and what Graph calls all of it."""
 
 
 def post(
@@ -22,7 +25,7 @@ def post(
     """Write a message: to a channel, a chat, or somebody's inbox."""
     if place.workload == "mail":
         return receive_mail(world, place.people[0], subject=subject, text=text, author=author)
-    moment = world.moment()
+    moment = world.mint.moment()
     message_id = str(moment)
     resource, listed = f"{place.collection}('{message_id}')", f"{place.key}/messages"
     if reply_to:
@@ -61,7 +64,7 @@ def receive_mail(
     draft: bool = False,
 ) -> Change:
     """Let a mail arrive in a folder of somebody's."""
-    message_id, folder_id = world.exchange_id(), folder_of(world, owner, folder)
+    message_id, folder_id = world.mint.exchange_id(), folder_of(world, owner, folder)
     content = outlook.message(
         message_id,
         subject=subject,
@@ -89,8 +92,8 @@ def send_mail(
 def move_mail(world: World, message: Entity, folder: str) -> list[Change]:
     """Move a mail to another folder, where it has another id: gone there, new here."""
     owner_id = message.ids["user"]
-    folder_id = world.canonical(f"users/{owner_id}/mailFolders/{folder}").rpartition("/")[2]
-    message_id = world.exchange_id()
+    folder_id = world.names.canonical(f"users/{owner_id}/mailFolders/{folder}").rpartition("/")[2]
+    message_id = world.mint.exchange_id()
     return world.move(
         message,
         ids={"user": owner_id, "folder": folder_id, "message": message_id},
@@ -139,7 +142,7 @@ def react(world: World, message: Entity, person: Person, reaction: str, *, take_
 
 def add_event(world: World, owner: Person, subject: str, *, guests: Sequence[Person] = ()) -> Change:
     """Put a meeting into somebody's calendar, an hour from now."""
-    event_id = world.exchange_id()
+    event_id = world.mint.exchange_id()
     start = utc_now().astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     content = outlook.event(event_id, subject=subject, organizer=owner, guests=guests, start=start)
     ids = {"user": owner.id, "event": event_id}
@@ -148,7 +151,7 @@ def add_event(world: World, owner: Person, subject: str, *, guests: Sequence[Per
 
 def add_contact(world: World, owner: Person, name: str) -> Change:
     """Put somebody into an address book."""
-    contact_id, folder_id = world.exchange_id(), folder_of(world, owner, "contacts")
+    contact_id, folder_id = world.mint.exchange_id(), folder_of(world, owner, "contacts")
     address = f"{name.lower().replace(' ', '.')}@fabrikam.example"
     content = outlook.contact(contact_id, name=name, address=address, folder_id=folder_id)
     ids = {"user": owner.id, "folder": folder_id, "contact": contact_id}
@@ -165,7 +168,7 @@ def upload(world: World, owner: Person, name: str, size: int) -> Change:
     )
     if known:
         return world.update(known, {"size": size})
-    item_id = f"01{world.bytes_id(16).hex().upper()}"
+    item_id = f"01{world.mint.bytes_id(16).hex().upper()}"
     content = directory.drive_item(item_id, name=name, drive_id=drive_id, parent="root", size=size, by=[owner])
     return world.create(
         "drive-item",
@@ -177,6 +180,11 @@ def upload(world: World, owner: Person, name: str, size: int) -> Change:
     )
 
 
+def share(world: World, file: Entity, person: Person, *, role: str = "read") -> Change:
+    """Let somebody read or change a file: only those are told who asked for changes of permissions."""
+    return world.permit(file, directory.permission(person, role))
+
+
 def set_presence(world: World, person: Person, availability: str) -> Change:
     """Let somebody be available, busy or away."""
     entity = world.entities[f"communications/presences/{person.id}"]
@@ -185,7 +193,7 @@ def set_presence(world: World, person: Person, availability: str) -> Change:
 
 def add_channel(world: World, team: Entity, name: str, people: Sequence[Person]) -> Change:
     """Open a channel in a team; everybody in the team can write there."""
-    ids = {"team": team.id, "channel": f"19:{world.bytes_id(16).hex()}@thread.tacv2"}
+    ids = {"team": team.id, "channel": f"19:{world.mint.bytes_id(16).hex()}@thread.tacv2"}
     key = f"{team.key}/channels/{ids['channel']}"
     path = f"teams('{ids['team']}')/channels('{ids['channel']}')"
     world.declare(f"{key}/messages", f"{key}/members")
@@ -196,7 +204,7 @@ def add_channel(world: World, team: Entity, name: str, people: Sequence[Person])
 
 def open_chat(world: World, people: Sequence[Person], topic: str | None, *, name: str) -> list[Change]:
     """Open a chat between some people: the chat itself, and each membership."""
-    chat_id = f"19:{world.bytes_id(16).hex()}@thread.v2"
+    chat_id = f"19:{world.mint.bytes_id(16).hex()}@thread.v2"
     ids, key = {"chat": chat_id}, f"chats/{chat_id}"
     world.declare(f"{key}/messages", f"{key}/members")
     world.places.append(
@@ -227,12 +235,25 @@ def add_member(world: World, home: Entity, person: Person, *, owner: bool = Fals
 def folder_of(world: World, owner: Person, called: str) -> str:
     """Return the id of a mailbox's folder; `contacts` is the one that contacts are in."""
     kind = "contactFolders" if called == "contacts" else "mailFolders"
-    return world.canonical(f"users/{owner.id}/{kind}/{called}").rpartition("/")[2]
+    return world.names.canonical(f"users/{owner.id}/{kind}/{called}").rpartition("/")[2]
 
 
 def sample(world: World, row_key: str, ids: dict[str, str], content: dict[str, Any], resource: str) -> Change:
     """Let a thing of any kind exist, such as a recording or an alert, that has no life of its own here."""
-    return world.create(row_key, ids=ids, content=content, collections=(), resource=resource)
+    return world.create(row_key, ids=ids, content=content, collections=_listed(world, row_key, ids), resource=resource)
+
+
+def _listed(world: World, row_key: str, ids: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what lists a sample: those of a meeting are listed with it, with its organizer's, and with everybody's."""
+    kind = OF_MEETINGS.get(row_key)
+    if kind is None:
+        return ()
+    meetings, organizer = "communications/onlinemeetings", world.names.user_id(ids["user"])
+    return (
+        f"{meetings}/{ids['meeting']}/{kind}",
+        f"users/{organizer}/onlinemeetings/getall{kind}",
+        f"{meetings}/getall{kind}",
+    )
 
 
 def _mail_collections(owner_id: str, folder_id: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Values only. Not here: where they are kept, see `world`; what they contain, see 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,7 +21,8 @@ class Entity:
     """One thing as it is now; a new value after every change.
 
     `key` is its canonical path, `resource` the path as notifications spell it, `collections` the canonical paths that list it.
-    `sequence` counts its versions from 1; `version` is how Graph tells them apart, empty where it does not.
+    `sequence` counts its versions from 1; `version` is how Graph tells them apart, empty where it does not. `immutable_id` is the
+    other id of Outlook's items, empty elsewhere.
     """
 
     row: Row
@@ -37,6 +38,7 @@ class Entity:
     created: datetime
     modified: datetime
     deleted: bool = False
+    immutable_id: str = ""
 
     @property
     def summary(self) -> str:
@@ -49,7 +51,11 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Change:
-    """One thing that happened: the item as it became and as it was before. `at` is the real time, for measuring."""
+    """One thing that happened: the item as it became and as it was before. `at` is the real time, for measuring.
+
+    A move is two changes; `other_end` is the item where it went to, or as it was where it came from. `only_permissions` says that
+    nothing has changed but who may see it.
+    """
 
     number: int
     tenant_id: str
@@ -57,3 +63,10 @@ class Change:
     change_type: ChangeType
     entity: Entity
     before: Entity | None = None
+    other_end: Entity | None = None
+    only_permissions: bool = False
+
+
+def as_one_move(left: Change, arrived: Change) -> list[Change]:
+    """Return that something is gone in one place and new in another as the two ends of one move."""
+    return [replace(left, other_end=arrived.entity), replace(arrived, other_end=left.before)]

@@ -36,6 +36,7 @@ NAMES = frozenset(
         "messages",
         "onlinemeetings",
         "owners",
+        "permissions",
         "presence",
         "presences",
         "recordings",
@@ -65,6 +66,7 @@ _SHORTER: tuple[Rewrite, ...] = tuple(
         (r"^users/([^/]+)/calendar/(events|calendarview)", r"users/\1/\2"),
         (r"^users/[^/]+/chats/(?!getallmessages)([^/]+)", r"chats/\1"),
         (r"^users/([^/]+)/presence", r"communications/presences/\1"),
+        (r"^users/[^/]+/onlinemeetings/([^/]+)/(recordings|transcripts)", r"communications/onlinemeetings/\1/\2"),
         (r"^groups/([^/]+)/team", r"teams/\1"),
         (r"^drives/([^/]+)/root/children", r"drives/\1/items/root/children"),
     )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from local.graph.clock import Clock
 from local.graph.dice import Dice
 from local.graph.tenant import acts
+from local.graph.tenant.names import drive_of
 from local.graph.tenant.places import Person, Place
 from local.graph.tenant.shapes import directory, outlook, teams
-from local.graph.tenant.world import World, drive_of
+from local.graph.tenant.world import World
 
 NAMES = (
     *("Adele Vance", "Megan Bowen", "Alex Wilber", "Lynne Robbins", "Joni Sherman", "Nestor Wilke"),
@@ -69,14 +70,14 @@ def populate(
 
 def _person(world: World, number: int) -> Person:
     name = NAMES[number] if number < len(NAMES) else f"Person {number + 1}"
-    person = Person(id=world.guid(), name=name, address=f"{name.lower().replace(' ', '.')}@{world.domain}")
-    world.know_user(person.id, person.address)
+    person = Person(id=world.mint.guid(), name=name, address=f"{name.lower().replace(' ', '.')}@{world.domain}")
+    world.names.know_user(person.id, person.address)
     return person
 
 
 def _settle_team(world: World, number: int) -> None:
     name = TEAMS[number] if number < len(TEAMS) else f"Team {number + 1}"
-    team_id, key = world.guid(), "teams"
+    team_id, key = world.mint.guid(), "teams"
     mail = f"{name.lower().replace(' ', '')}@{world.domain}"
     group = directory.group(team_id, name, mail)
     world.create("group", ids={"group": team_id}, content=group, collections=("groups",))
@@ -112,10 +113,11 @@ def _settle_person(world: World, person: Person, *, with_mail: bool) -> None:
         resource=f"communications/presences('{person.id}')",
     )
     world.declare(f"{home}/messages", f"{home}/events", f"{home}/contacts", f"{home}/chats", f"{home}/joinedteams")
+    world.declare(*(f"{home}/onlinemeetings/getall{kind}" for kind in acts.OF_MEETINGS.values()))
     for well_known, name in MAIL_FOLDERS.items():
         _settle_folder(world, person, well_known, name)
-    folder_id = world.exchange_id()
-    world.know_folder(person.id, "contacts", folder_id)
+    folder_id = world.mint.exchange_id()
+    world.names.know_folder(person.id, "contacts", folder_id)
     world.declare(f"{home}/contactfolders/{folder_id}/contacts")
     world.create(
         "contact-folder",
@@ -124,7 +126,7 @@ def _settle_person(world: World, person: Person, *, with_mail: bool) -> None:
         collections=(f"{home}/contactfolders",),
         resource=f"Users/{person.id}/ContactFolders/{folder_id}",
     )
-    calendar_id = world.exchange_id()
+    calendar_id = world.mint.exchange_id()
     world.create(
         "calendar",
         ids={"user": person.id, "calendar": calendar_id},
@@ -138,8 +140,8 @@ def _settle_person(world: World, person: Person, *, with_mail: bool) -> None:
 
 
 def _settle_folder(world: World, person: Person, well_known: str, name: str) -> None:
-    folder_id = world.exchange_id()
-    world.know_folder(person.id, well_known, folder_id)
+    folder_id = world.mint.exchange_id()
+    world.names.know_folder(person.id, well_known, folder_id)
     world.declare(f"users/{person.id}/mailfolders/{folder_id}/messages")
     world.create(
         "mail-folder",

@@ -25,7 +25,8 @@ def save(world: World) -> dict[str, Any]:
         "places": [_save_place(place) for place in world.places],
         "entities": [_save_entity(entity) | {"also": world.also(entity)} for entity in world.entities.values()],
         "collections": {each.key: _save_collection(each) for each in world.collections.values()},
-        "names": world.names(),
+        "names": world.names.saved(),
+        "permissions": world.permissions,
     }
 
 
@@ -43,7 +44,8 @@ def restore(saved: Mapping[str, Any], *, clock: Clock, dice: Dice, numbers: Iter
     world.people.extend(Person(id=each[0], name=each[1], address=each[2]) for each in saved["people"])
     people = {person.id: person for person in world.people}
     world.places.extend(_restore_place(place, people) for place in saved["places"])
-    world.know(saved["names"])
+    world.names.restore(saved["names"])
+    world.permissions |= saved.get("permissions", {})
     for each in saved["entities"]:
         world.keep(_restore_entity(each), each["also"])
     world.collections |= {key: _restore_collection(key, each) for key, each in saved["collections"].items()}
@@ -73,6 +75,7 @@ def _save_entity(entity: Entity) -> dict[str, Any]:
         "created": entity.created.isoformat(),
         "modified": entity.modified.isoformat(),
         "deleted": entity.deleted,
+        "immutable_id": entity.immutable_id,
     }
 
 

@@ -4,27 +4,22 @@ Every change goes through `create`, `update`, `delete` or `move`, which return w
 see `delivery.publisher`. What entities contain: see `shapes`; who lives here at the start: see `population`.
 """
 
-import base64
 import itertools
-import random
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.graph.catalogue.find import CATALOGUE, by_key
-from local.graph.catalogue.row import Match, Row
+from local.graph.catalogue.row import Row
 from local.graph.clock import Clock, utc_now
 from local.graph.dice import Dice
-from local.graph.tenant.entity import Change, ChangeType, Entity, Reach
-from local.graph.tenant.paths import canonical, names_in, spell
+from local.graph.tenant.entity import Change, ChangeType, Entity, Reach, as_one_move
+from local.graph.tenant.mint import Mint, time_of
+from local.graph.tenant.names import Names
+from local.graph.tenant.paths import names_in, spell
 from local.graph.tenant.places import Person, Place
 from local.graph.tenant.shapes.stamping import stamp
 
-CHANGE_KEY_PREFIX = b"\x09\x00\x00\x00\x16\x00\x00\x00"
-DOTNET_EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 SOFT = frozenset({"channel-message", "chat-message"})
 """What can still be read, and says that it was deleted."""
 
@@ -70,28 +65,24 @@ class World:
     places: list[Place] = field(default_factory=list)
     entities: dict[str, Entity] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
-    _users: dict[str, str] = field(default_factory=dict)
-    _folders: dict[tuple[str, str], str] = field(default_factory=dict)
     _also: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    _ids: random.Random = field(init=False)
-    _last_moment: int = 0
+    permissions: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Who was let in to which file, by its key and the id of the permission; owners need none."""
+    names: Names = field(default_factory=Names)
+    mint: Mint = field(init=False)
 
     def __post_init__(self) -> None:
-        self._ids = self.dice.of("ids", self.tenant_id, self.resumed)
+        self.mint = Mint(self.dice.of("ids", self.tenant_id, self.resumed))
 
     # finding
 
-    def canonical(self, path: str) -> str:
-        """Return the one name of what a path names."""
-        return canonical(path, user=self.user_id, folder=self._folder_id, drive=drive_of)
-
     def find(self, path: str) -> Entity | None:
         """Return an entity by any of its names, deleted or not."""
-        return self.entities.get(self.canonical(path))
+        return self.entities.get(self.names.canonical(path))
 
     def collection(self, path: str) -> Collection | None:
         """Return a collection by any of its names; one that nothing was ever in does not exist unless it was declared."""
-        return self.collections.get(self.canonical(path))
+        return self.collections.get(self.names.canonical(path))
 
     def members(self, collection: Collection) -> list[Entity]:
         """Return what a collection lists, in order of arrival."""
@@ -99,7 +90,7 @@ class World:
 
     def person(self, called: str) -> Person | None:
         """Return a person by id, address or name."""
-        user_id, low = self.user_id(called), called.lower()
+        user_id, low = self.names.user_id(called), called.lower()
         return next((each for each in self.people if each.id == user_id or each.name.lower() == low), None)
 
     def place(self, called: str) -> Place | None:
@@ -109,43 +100,10 @@ class World:
             (place for place in self.places if place.workload == "mail" and low == place.people[0].address), None
         )
 
-    def user_id(self, called: str) -> str:
-        """Return a user's id by address or id in any case, or what was given."""
-        return self._users.get(called.lower(), called)
-
-    def canonical_ids(self, match: Match) -> dict[str, str]:
-        """Return the ids in a subscription's resource as changes name them: aliases resolved, lower-cased."""
-        ids = dict(match.ids)
-        if "user" in ids:
-            ids["user"] = self.user_id(ids["user"])
-        if "folder" in ids and "user" in ids:
-            ids["folder"] = self._folder_id(ids["user"], ids["folder"])
-        return {name: value.lower() for name, value in ids.items()}
-
-    # knowing names
-
-    def know_user(self, user_id: str, *names: str) -> None:
-        """Let a person be found by more than the id."""
-        self._users |= {name.lower(): user_id for name in (user_id, *names)}
-
-    def know_folder(self, user_id: str, well_known: str, folder_id: str) -> None:
-        """Let a folder be found by its well-known name."""
-        self._folders[user_id, well_known.lower()] = folder_id
-
     def declare(self, *keys: str) -> None:
         """Let collections exist that nothing is in yet."""
         for key in keys:
             self.collections.setdefault(key, Collection(key=key))
-
-    def names(self) -> dict[str, Any]:
-        """Return every other name that somebody or something is known by."""
-        folders = [[user_id, name, folder_id] for (user_id, name), folder_id in self._folders.items()]
-        return {"users": self._users, "folders": folders}
-
-    def know(self, names: Mapping[str, Any]) -> None:
-        """Know the names that another world knew."""
-        self._users |= names["users"]
-        self._folders |= {(user_id, name): folder_id for user_id, name, folder_id in names["folders"]}
 
     def also(self, entity: Entity) -> Mapping[str, Sequence[str]] | None:
         """Return the ids with several values by which an entity is heard of."""
@@ -155,26 +113,11 @@ class World:
         """Let an entity be as it was elsewhere: no change, nothing logged."""
         if also:
             self._also[entity.key] = also
-        self.entities[entity.key] = replace(entity, reaches=self._reaches(entity.row, entity.ids, also or {}))
-
-    # ids and versions
-
-    def guid(self) -> str:
-        """Return the next id of the seed's."""
-        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
-
-    def bytes_id(self, length: int) -> bytes:
-        """Return the next random bytes of the seed's, for ids that are not GUIDs."""
-        return self._ids.randbytes(length)
-
-    def exchange_id(self) -> str:
-        """Return an id as Exchange makes them."""
-        return "AAMkAG" + base64.urlsafe_b64encode(self._ids.randbytes(84)).decode() + "AAA="
-
-    def moment(self) -> int:
-        """Return the real time in milliseconds, never the same twice: Teams makes both ids and versions from it."""
-        self._last_moment = max(time.time_ns() // 1_000_000, self._last_moment + 1)
-        return self._last_moment
+        self.entities[entity.key] = replace(
+            entity,
+            reaches=self._reaches(entity.row, entity.ids, also or {}),
+            immutable_id=self.names.know_item(entity.row, entity.id, entity.immutable_id),
+        )
 
     # changing
 
@@ -188,11 +131,15 @@ class World:
         resource: str | None = None,
         also: Mapping[str, Sequence[str]] | None = None,
         moment: int | None = None,
+        immutable_id: str = "",
     ) -> Change:
-        """Let something exist. `also` gives ids with several values, such as the members of a chat."""
-        row, moment = by_key(row_key), moment or self.moment()
+        """Let something exist. `also` gives ids with several values, such as the members of a chat.
+
+        `immutable_id` is that of something which was elsewhere before.
+        """
+        row, moment = by_key(row_key), moment or self.mint.moment()
         spelt = resource or spell(row.item, ids)
-        key, at, version = self.canonical(spelt), _time_of(moment), self._version(row, moment)
+        key, at, version = self.names.canonical(spelt), time_of(moment), self.mint.version(row, moment)
         if also:
             self._also[key] = also
         entity = Entity(
@@ -207,6 +154,7 @@ class World:
             reaches=self._reaches(row, ids, also or {}),
             created=at,
             modified=at,
+            immutable_id=self.names.know_item(row, str(content["id"]), immutable_id),
         )
         return self._happened("created", entity, None)
 
@@ -214,8 +162,8 @@ class World:
         self, entity: Entity, patch: Mapping[str, Any], *, change_type: ChangeType = "updated", quietly: bool = False
     ) -> Change:
         """Replace some properties. `quietly` leaves version and times alone, as reading a thing does."""
-        moment = self.moment()
-        at, version = _time_of(moment), entity.version if quietly else self._version(entity.row, moment)
+        moment = self.mint.moment()
+        at, version = time_of(moment), entity.version if quietly else self.mint.version(entity.row, moment)
         content = {**entity.content, **patch}
         if not quietly:
             content = stamp(entity.row, content, version=version, at=at, first=False)
@@ -231,8 +179,8 @@ class World:
         gone: str = "deleted",
     ) -> Change:
         """Delete: `patch` says how a thing looks that can still be read; `gone` is the reason that delta gives."""
-        moment = self.moment()
-        at, version = _time_of(moment), self._version(entity.row, moment)
+        moment = self.mint.moment()
+        at, version = time_of(moment), self.mint.version(entity.row, moment)
         content = {**entity.content, **(patch or {})}
         deleted = replace(
             entity,
@@ -259,8 +207,24 @@ class World:
             content={**entity.content, **content},
             collections=collections,
             also=self._also.get(entity.key),
+            immutable_id=entity.immutable_id,
         )
-        return [left, arrived]
+        return as_one_move(left, arrived)
+
+    def permit(self, file: Entity, permission: Mapping[str, Any]) -> Change:
+        """Let somebody see a file. No list's log knows of it, as delta does not tell of it: microsoft-graph-docs issue 7254."""
+        self.permissions.setdefault(file.key, {})[permission["id"]] = permission
+        shared = replace(file, content={**file.content, "shared": {"scope": "users"}})
+        self.entities[file.key] = shared
+        return Change(
+            number=next(self.numbers),
+            tenant_id=self.tenant_id,
+            at=utc_now(),
+            change_type="updated",
+            entity=shared,
+            before=file,
+            only_permissions=True,
+        )
 
     def join(self, entity: Entity, collections: Sequence[str], also: Mapping[str, Sequence[str]]) -> Entity:
         """List an entity in these collections instead, and let it be heard of by these ids; nobody is told."""
@@ -305,25 +269,3 @@ class World:
                 choices = [[(name, value.lower()) for value in also.get(name) or (ids[name],)] for name in names]
                 found += [(self.tenant_id, path, frozenset(chosen)) for chosen in itertools.product(*choices)]
         return tuple(found)
-
-    def _version(self, row: Row, moment: int) -> str:
-        if row.version == "milliseconds":
-            return str(moment)
-        if row.version == "ticks":
-            return str((_time_of(moment) - DOTNET_EPOCH) // timedelta(microseconds=1) * 10)
-        if row.version == "etag":
-            stamped = CHANGE_KEY_PREFIX + moment.to_bytes(8, "big") + self._ids.randbytes(4)
-            return f'W/"{base64.b64encode(stamped).decode()}"'
-        return ""
-
-    def _folder_id(self, user_id: str, called: str) -> str:
-        return self._folders.get((user_id, called.lower()), called)
-
-
-def drive_of(user_id: str) -> str:
-    """Return the id of somebody's drive."""
-    return f"b!{user_id.replace('-', '')}"
-
-
-def _time_of(moment: int) -> datetime:
-    return datetime.fromtimestamp(moment / 1000, UTC)

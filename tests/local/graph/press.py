@@ -71,7 +71,7 @@ class Press:
             "clientState": "our secret",
         } | changes
         asked = read_request(body, now=now, user_id=self.world.people[0].id, preferences=preferences)
-        reach = (TENANT, asked.match.path, frozenset(self.world.canonical_ids(asked.match).items()))
+        reach = (TENANT, asked.match.path, frozenset(self.world.names.canonical_ids(asked.match).items()))
         owner = Owner(app_id=app, tenant_id=TENANT, creator_id="creator")
         return self.subscriptions.add(asked, reach, owner, now=now)
 

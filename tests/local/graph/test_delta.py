@@ -49,7 +49,7 @@ class Stand:
         parts = urlsplit(url)
         asked = delta_of(parts.path.strip("/"))
         assert asked is not None
-        key = self.world.canonical(asked[0])
+        key = self.world.names.canonical(asked[0])
         options = read_query(parse_qsl(parts.query, keep_blank_values=True))
         return self.reading.answer(self.world, key, options, Place(url=parts.path), size)
 
@@ -107,8 +107,8 @@ READS = st.lists(st.tuples(st.integers(1, 7), st.integers(0, 6)), min_size=1, ma
 
 def act(stand: Stand, what: str, lot: int) -> None:  # noqa: C901, PLR0912 - one line for each thing that people do
     world = stand.world
-    mails = list(world.collections[world.canonical(stand.inbox())].members)
-    archive = list(world.collections[world.canonical(stand.inbox().replace("inbox", "archive"))].members)
+    mails = list(world.collections[world.names.canonical(stand.inbox())].members)
+    archive = list(world.collections[world.names.canonical(stand.inbox().replace("inbox", "archive"))].members)
     channel = next(place for place in world.places if place.workload == "channel")
     said = list(world.collections[f"{channel.key}/messages"].members)
     author = channel.people[lot % len(channel.people)]
@@ -132,7 +132,7 @@ def act(stand: Stand, what: str, lot: int) -> None:  # noqa: C901, PLR0912 - one
     elif what == "file":
         acts.upload(world, world.people[0], f"file {lot % 4}.txt", lot)
         if lot % 5 == 0:
-            files = world.collections[world.canonical(f"users/{world.people[0].id}/drive/root/children")]
+            files = world.collections[world.names.canonical(f"users/{world.people[0].id}/drive/root/children")]
             acts.delete(world, world.entities[next(iter(files.members))])
     elif what == "fire":
         users = list(world.collections["users"].members)

@@ -57,8 +57,8 @@ def spellings(world: World) -> list[tuple[str, str]]:
 def test_everything_has_one_canonical_name(index: int) -> None:
     world = tenant()
     path, name = spellings(world)[index]
-    assert world.canonical(path) == name
-    assert world.canonical(name) == name
+    assert world.names.canonical(path) == name
+    assert world.names.canonical(name) == name
 
 
 @given(
@@ -66,8 +66,8 @@ def test_everything_has_one_canonical_name(index: int) -> None:
     | st.lists(st.sampled_from(["users", "me", "mailFolders", "drive", "x", ""])).map("/".join)
 )
 def test_any_path_has_a_name_that_is_its_own_name(path: str) -> None:
-    name = WORLD.canonical(path)
-    assert WORLD.canonical(name) == name
+    name = WORLD.names.canonical(path)
+    assert WORLD.names.canonical(name) == name
 
 
 WORLD = tenant()
@@ -183,7 +183,7 @@ def test_a_tenant_that_was_saved_goes_on_as_if_nothing_had_happened() -> None:
     assert {key: entity.reaches for key, entity in again.entities.items()} == {
         key: entity.reaches for key, entity in world.entities.items()
     }
-    assert again.canonical("users/adele.vance@contoso.com/mailFolders/inbox") == world.canonical(
+    assert again.names.canonical("users/adele.vance@contoso.com/mailFolders/inbox") == world.names.canonical(
         "users/adele.vance@contoso.com/mailFolders/inbox"
     )
 

@@ -3,6 +3,7 @@
 https://learn.microsoft.com/en-us/graph/api/resources/user and its neighbours.
 """
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,4 +82,16 @@ def drive_item(
         "parentReference": {"driveId": drive_id, "driveType": "business", "id": parent},
         **kind,
         **({"root": {}} if parent is None else {}),
+    }
+
+
+def permission(person: Person, role: str) -> dict[str, Any]:
+    """Return that somebody may do something with a file; the id is made from the person, as SharePoint makes it."""
+    login = f"i:0#.f|membership|{person.address}"
+    identity = {"id": person.id, "displayName": person.name, "email": person.address}
+    return {
+        "id": base64.urlsafe_b64encode(login.encode()).decode().rstrip("="),
+        "roles": [role],
+        "grantedTo": {"user": identity},
+        "grantedToV2": {"user": identity, "siteUser": {**identity, "loginName": login}},
     }
