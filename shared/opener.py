@@ -110,7 +110,9 @@ class Opener:
         elsewhere: list[Work] = []
         for work in works:
             wanted = work.encrypted.certificate_id if work.encrypted else ""
-            key = found.get(wanted) or found.setdefault(wanted, await self._find_private_key(wanted))
+            if wanted not in found:
+                found[wanted] = await self._find_private_key(wanted)
+            key = found[wanted]
             if not isinstance(key, EncryptionKey):
                 work.endings.append(_ending(key, work))
                 continue
