@@ -61,12 +61,6 @@ class Finding:
         times = {"first": microseconds(self.first), "last": microseconds(self.last)}
         return {"rule": self.rule, "says": says, "page": page, "count": self.count, "example": self.example} | times
 
-    def sentence(self) -> str:
-        """Return the finding for a person who reads a terminal."""
-        says, page = RULES[self.rule]
-        often = "once" if self.count == 1 else f"{self.count} times"
-        return f"{self.rule}, {often}: {says}\n    seen: {self.example}\n    see:  {page}"
-
 
 @dataclass(slots=True)
 class Judge:
@@ -91,11 +85,3 @@ class Judge:
     def verdict(self) -> dict[str, Any]:
         """Return whether every rule was kept, and what was found if not."""
         return {"ok": not self._findings, "findings": self.printed()}
-
-    def sentences(self) -> str:
-        """Return the verdict for a person who reads a terminal."""
-        if not self._findings:
-            return "The receiver kept every rule that was put to it.\n"
-        kinds = "one rule was" if len(self._findings) == 1 else f"{len(self._findings)} rules were"
-        told = "\n".join(f"  {finding.sentence()}" for finding in self._findings.values())
-        return f"{kinds.capitalize()} not kept:\n{told}\n"

@@ -8,6 +8,7 @@ Not here: the command line, see `cli`; what is kept between two runs, see `state
 
 import asyncio
 import itertools
+import logging
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -147,7 +148,7 @@ class Simulator:
         keeping = asyncio.create_task(self.keeper.run())
         starting.callback(keeping.cancel)
         app = self._app(session)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, logger=_quiet_log())
         starting.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port).start()
@@ -205,7 +206,7 @@ class Simulator:
 
     def _worlds(self) -> dict[str, World]:
         numbers = itertools.count(1)
-        companies = zip(self.tenants, itertools.cycle(COMPANIES), strict=False)
+        companies = [*COMPANIES, *(f"Company{number}" for number in range(len(COMPANIES) + 1, len(self.tenants) + 1))]
         return {
             tenant_id: populate(
                 tenant_id,
@@ -216,7 +217,7 @@ class Simulator:
                 dice=self.dice,
                 numbers=numbers,
             )
-            for tenant_id, company in companies
+            for tenant_id, company in zip(self.tenants, companies, strict=False)
         }
 
     def _app(self, session: aiohttp.ClientSession) -> web.Application:
@@ -265,3 +266,18 @@ class Simulator:
 
     def _people(self, tenant_id: str) -> Sequence[Person]:
         return self.worlds[tenant_id].people
+
+
+def _quiet_log() -> logging.Logger:
+    """Return where the web server logs: it repeats what it could not read, and that may have been a secret."""
+    log = logging.getLogger(f"{__name__}.server")
+    log.addFilter(_drop_words)
+    return log
+
+
+def _drop_words(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    record.msg, record.args = "the web server could not read a request", ()
+    record.error = kind.__name__ if kind else ""
+    record.exc_info = record.exc_text = None
+    return True

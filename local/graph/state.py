@@ -68,14 +68,12 @@ def read_state(path: Path) -> State | None:
         saved = json.loads(path.read_bytes())
         if saved["version"] != VERSION:
             raise StateError(f"{path} was written by another version of the simulator: move it away to start anew")
-        if not saved["tenants"] or not saved["keys"]:
-            raise ValueError("there is always one of each")
         return State(
             now=datetime.fromisoformat(saved["now"]),
             elapsed=float(saved["elapsed"]),
-            worlds=list(saved["tenants"]),
+            worlds=_at_least_one(saved["tenants"]),
             subscriptions=list(saved["subscriptions"]),
-            keys=[_read_key(each) for each in saved["keys"]],
+            keys=[_read_key(each) for each in _at_least_one(saved["keys"])],
             next_number=int(saved["nextNumber"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
@@ -148,6 +146,12 @@ async def _is_over(over: asyncio.Event, *, within: float) -> bool:
 
 def _logged(world: World) -> list[Collection]:
     return [collection for collection in world.collections.values() if collection.log]
+
+
+def _at_least_one(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if not rows:
+        raise ValueError("a state has always some of these")
+    return list(rows)
 
 
 def _write_key(key: SigningKey) -> dict[str, str]:

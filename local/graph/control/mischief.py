@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from yarl import URL
 
 from local.graph.clock import microseconds
 from local.graph.control.asking import busy, flag_of, number_of, read_body, text_of, wrong
@@ -55,8 +56,12 @@ class Mischief:
         url = body.get("url") or (live[0].notification_url if live else None)
         if not isinstance(url, str) or "body" not in body:
             raise wrong("a body, and a url while there is no subscription, are needed")
-        raw = body["body"] if isinstance(body["body"], str) else json.dumps(body["body"])
-        attempt = await self._graph.courier.post(url, raw.encode())
+        try:
+            raw = (body["body"] if isinstance(body["body"], str) else json.dumps(body["body"])).encode()
+            URL(url)
+        except ValueError as broken:
+            raise wrong("the url must be a URL, and the body text that can be sent as UTF-8") from broken
+        attempt = await self._graph.courier.post(url, raw)
         return web.json_response(attempt.printed())
 
     async def forge(self, request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from typing import Any
 
 from local.graph.clock import microseconds, seven_digits
 from local.graph.delivery.notices import plain_text
+from local.graph.subscribing.channels import place_of
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.entity import Entity
 from local.graph.tenant.places import Place
@@ -56,17 +57,12 @@ def print_subscription(subscription: Subscription, *, authorized: bool, authoriz
         "appId": subscription.app_id,
         "tenantId": subscription.tenant_id,
         "rich": subscription.rich,
-        "notificationUrl": without_query(subscription.notification_url),
-        "lifecycleNotificationUrl": without_query(subscription.lifecycle_url),
+        "notificationUrl": place_of(subscription.notification_url),
+        "lifecycleNotificationUrl": place_of(subscription.lifecycle_url) if subscription.lifecycle_url else None,
         "expirationDateTime": seven_digits(subscription.expiration_date_time),
         "authorizedUntil": microseconds(authorized_until),
         "authorized": authorized,
     }
-
-
-def without_query(url: str | None) -> str | None:
-    """Return a URL without its query, where people keep keys."""
-    return url.partition("?")[0] if url else url
 
 
 def _print_place(place: Place) -> dict[str, Any]:

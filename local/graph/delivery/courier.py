@@ -9,9 +9,10 @@ https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
 import asyncio
 import itertools
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 
@@ -59,7 +60,8 @@ class Courier:
         self._clock = clock
         self._dice = dice
         self._knobs = knobs
-        self._rooms: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        # a URL's room goes with the last delivery that needs it
+        self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._room = asyncio.Semaphore(AT_ONCE_ALTOGETHER)
         self._under_way: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -158,7 +160,7 @@ class Courier:
         return True
 
     async def _deliver(self, body: Body, number: int, *, sample: bool) -> Attempt:
-        async with self._rooms[body.url], self._room:
+        async with self._rooms.setdefault(body.url, asyncio.Semaphore(AT_ONCE)), self._room:
             attempt = await self._caller.attempt(body, number)
         if self._is_watched(body):
             seconds = attempt.ms / 1000 / self._clock.patience

@@ -1,8 +1,11 @@
 """Counts of one run: what was sent, what came back, how long it took. Not here: judging it, see `judge`."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
+
+TIMES_KEPT = 100_000
+"""How many of the latest answer times are looked at for percentiles."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +28,7 @@ class Tally:
     pending: int = 0
     gave_up: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    ack_ms: list[float] = field(default_factory=list)
+    ack_ms: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
     late: int = 0
 
     def printed(self) -> dict[str, Any]:

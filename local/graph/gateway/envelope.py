@@ -15,7 +15,7 @@ from local.graph.faults import GraphFault, bad_request, write_envelope
 from local.graph.gateway.versions import is_graph
 
 LONGEST_CLIENT_ID = 128
-NOT_FOUND, NOT_ALLOWED = 404, 405
+NOT_FOUND, NOT_ALLOWED, TOO_LARGE = 404, 405, 413
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ async def answer_faults(request: web.Request, handler: Handler) -> web.StreamRes
         response = _refuse(request, _translate(request, other), request_id, client_request_id)
     except (web.RequestPayloadError, HttpProcessingError) as garbled:
         log.info("unreadable", extra={"path": request.path, "error": type(garbled).__name__})
-        fault = bad_request("The request body cannot be decoded as its headers say.")
-        response = _write(fault, request_id, client_request_id)
+        undecodable = bad_request("The request body cannot be decoded as its headers say.")
+        response = _write(undecodable, request_id, client_request_id)
     except ConnectionError:
         raise  # the caller hung up: there is nobody to answer
     except Exception as slip:
@@ -71,6 +71,8 @@ def _translate(request: web.Request, other: web.HTTPException) -> GraphFault:
     if other.status == NOT_ALLOWED:
         message = "Specified HTTP method is not allowed for the request target."
         return GraphFault(405, "Request_BadRequest", message, headers={"Allow": other.headers.get("Allow", "")})
+    if other.status == TOO_LARGE:
+        return GraphFault(TOO_LARGE, "RequestEntityTooLarge", "Request Entity Too Large")
     return GraphFault(other.status, other.reason.replace(" ", ""), other.reason)
 
 

@@ -6,7 +6,6 @@ https://learn.microsoft.com/en-us/graph/json-batching
 
 import base64
 import binascii
-import graphlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,14 +43,11 @@ def read_batch(body: Any) -> list[Part]:
     ids = [_id(each) for each in asked]
     if len({text.lower() for text in ids}) < len(ids):
         raise bad_request("Every request of a batch must have an id that is unique in the batch.")
-    parts = [
-        _read(each, text, frozenset(other.lower() for other in ids)) for each, text in zip(asked, ids, strict=True)
+    keys = [text.lower() for text in ids]
+    return [
+        _read(each, ids[place], _dependencies(each.get("dependsOn"), ids[place], frozenset(keys[:place])))
+        for place, each in enumerate(asked)
     ]
-    try:
-        graphlib.TopologicalSorter({part.key: part.depends_on for part in parts}).prepare()
-    except graphlib.CycleError as circle:
-        raise bad_request("The requests of the batch depend on each other in a circle.") from circle
-    return parts
 
 
 def _id(asked: Any) -> str:
@@ -61,14 +57,14 @@ def _id(asked: Any) -> str:
     return text
 
 
-def _read(asked: Mapping[str, Any], text: str, known: frozenset[str]) -> Part:
+def _read(asked: Mapping[str, Any], text: str, depends_on: tuple[str, ...]) -> Part:
     try:
-        return _understand(asked, text, known)
+        return _understand(asked, text, depends_on)
     except GraphFault as fault:
-        return Part(id=text, key=text.lower(), fault=fault)
+        return Part(id=text, key=text.lower(), depends_on=depends_on, fault=fault)
 
 
-def _understand(asked: Mapping[str, Any], text: str, known: frozenset[str]) -> Part:
+def _understand(asked: Mapping[str, Any], text: str, depends_on: tuple[str, ...]) -> Part:
     method = asked.get("method")
     if not isinstance(method, str) or method.upper() not in METHODS:
         raise bad_request(f"The method of request '{text}' is missing or not supported.")
@@ -76,7 +72,7 @@ def _understand(asked: Mapping[str, Any], text: str, known: frozenset[str]) -> P
     return Part(
         id=text,
         key=text.lower(),
-        depends_on=_dependencies(asked.get("dependsOn"), text, known),
+        depends_on=depends_on,
         method=method.upper(),
         url=_url(asked.get("url"), text),
         headers=headers,
@@ -111,7 +107,7 @@ def _is_header(name: str, value: Any) -> bool:
 def _dependencies(names: Any, text: str, known: frozenset[str]) -> tuple[str, ...]:
     keys = [name.lower() for name in names if isinstance(name, str)] if isinstance(names, list) else []
     if names is not None and (not isinstance(names, list) or len(keys) < len(names) or not known.issuperset(keys)):
-        raise bad_request(f"The dependsOn of request '{text}' must name requests of the batch.")
+        raise bad_request(f"Invalid dependency for request Id '{text}': dependsOn must name requests before it.")
     return tuple(keys)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from local.graph.identity.sign_in import Refused, SignIns
 from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Authority
@@ -66,7 +67,11 @@ class Entra:
         """
         try:
             form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        except (ValueError, LookupError):  # a form in pieces that are none, an encoding that nobody knows
+        except (
+            ValueError,
+            LookupError,
+            HttpProcessingError,
+        ):  # in pieces that are none, in an encoding that nobody knows
             return _refusal(Refused("invalid_request", "AADSTS900144: The request body must be a form."))
         tenant_id = self._authority.tenant_called(request.match_info["tenant"])
         if tenant_id is None:

@@ -5,6 +5,7 @@ Which changes happen follows from the seed; when they happen follows from the ra
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from local.graph.dice import Dice
 from local.graph.subscribing.store import Subscriptions
 from local.graph.tenant.people import People, Plan
 from local.graph.tenant.world import World
+
+log = logging.getLogger(__name__)
 
 
 class Chatter:
@@ -45,6 +48,7 @@ class Chatter:
         # apart from the story's own dice, so that who subscribes to what does not change the story
         self._mischief = self._dice.of("mischief", self._runs)
         self._task = asyncio.create_task(self._run(people, plan, self.tally))
+        self._task.add_done_callback(_say_why)
 
     async def close(self) -> None:
         """Stop in the middle of whatever is being said."""
@@ -85,3 +89,9 @@ class Chatter:
             self._publisher.post_with([forged], [token], tally)
         else:
             mixed.insert(self._mischief.randint(0, len(mixed)), forged)
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """Log why people fell silent, if it was not because they had said everything."""
+    if not task.cancelled() and (slip := task.exception()):
+        log.error("chatter failed", exc_info=slip)

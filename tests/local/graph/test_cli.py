@@ -25,6 +25,7 @@ from local.graph import cli
 from local.graph.simulator import Simulator
 from tests.local.graph.stand import App, Receiver, Wanted
 
+TENANTS = ["7e4a0000-0000-4000-8000-0000000000a1", "7e4a0000-0000-4000-8000-0000000000a2"]
 DEADLINE = 20
 ROOT = Path(__file__).parents[3]
 SERVE = [sys.executable, "-m", "local", "graph", "--port", "0", "--tls-port", "0"]
@@ -65,7 +66,20 @@ def test_the_simulator_runs_alone_says_when_it_is_ready_and_stops_when_told(tmp_
 
 
 def test_everything_that_serving_can_be_told_reaches_the_simulator(tmp_path: Path) -> None:
-    options = ["--tenant", "one", "--tenant", "two", "--people", "4", "--teams", "2", "--chats", "3", "--history", "2"]
+    options = [
+        "--tenant",
+        TENANTS[0],
+        "--tenant",
+        TENANTS[1].upper(),
+        "--people",
+        "4",
+        "--teams",
+        "2",
+        "--chats",
+        "3",
+        "--history",
+        "2",
+    ]
     options += [
         "--time-scale",
         "60",
@@ -83,7 +97,7 @@ def test_everything_that_serving_can_be_told_reaches_the_simulator(tmp_path: Pat
         url = json.loads(process.stdout.readline())["http"]
         with urllib.request.urlopen(f"{url}/_sim/state", timeout=DEADLINE) as answer:  # noqa: S310 - ours
             state = json.load(answer)
-    assert [tenant["tenant"] for tenant in state["tenants"]] == ["one", "two"]
+    assert [tenant["tenant"] for tenant in state["tenants"]] == TENANTS
     assert [len(state["tenants"][0][name]) for name in ("people", "channels", "chats")] == [4, 6, 3]
     assert state["tenants"][1]["latest"]
     assert (state["clock"]["scale"], state["clock"]["patience"]) == (60.0, 0.5)

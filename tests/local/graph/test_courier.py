@@ -14,8 +14,10 @@ from local.graph.clock import Clock
 from local.graph.delivery.attempts import Attempt
 from local.graph.delivery.health import ENOUGH_ANSWERS, SAMPLES
 from local.graph.delivery.hub_producer import HubRefused
+from local.graph.delivery.notices import Notice
 from local.graph.delivery.publisher import again
 from local.graph.delivery.tally import Tally
+from local.graph.lifecycle.payload import write_lifecycle
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant import acts
 from tests.local.graph.press import Press, press
@@ -84,6 +86,29 @@ async def test_an_answer_is_judged_by_its_status(receiver: Receiver, status: int
         await announce(desk, 1, tally)
         await until_still(receiver, tally)
         assert [found["rule"] for found in desk.judge.printed()] == rules
+
+
+async def test_a_repetition_has_ten_seconds_and_is_judged_by_them(receiver: Receiver) -> None:
+    async with press(clock=Clock(time_scale=10_000, patience=0.02)) as desk:
+        desk.subscribe(ALL, notificationUrl=f"{receiver.url}/notifications")
+        receiver.delay = 1.0
+        tally = Tally()
+        await announce(desk, 1, tally)
+        await receiver.until(lambda: len(desk.courier.attempts) > 1)
+        assert [found["rule"] for found in desk.judge.printed()] == ["late", "late-again"]
+        first, second = list(desk.courier.attempts)[:2]
+        assert first.ms < second.ms >= 190  # three seconds and ten, a fiftieth each
+
+
+async def test_a_lifecycle_notification_that_is_refused_is_judged_as_such(receiver: Receiver) -> None:
+    async with press(clock=Clock(time_scale=1000)) as desk:
+        made = desk.subscribe(ALL, lifecycleNotificationUrl=f"{receiver.url}/lifecycle")
+        receiver.answers = [web.Response(status=404)]
+        notice = Notice(subscription=made, notification=write_lifecycle(made, "missed"), lifecycle=True)
+        tally = Tally()
+        desk.courier.send(f"{receiver.url}/lifecycle", [notice], [], tally)
+        await until_still(receiver, tally)
+        assert [found["rule"] for found in desk.judge.printed()] == ["refused"]
 
 
 async def test_nothing_but_forgeries_may_be_refused_but_not_beside_something_genuine(receiver: Receiver) -> None:

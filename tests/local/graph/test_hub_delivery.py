@@ -98,3 +98,16 @@ async def test_a_simulator_without_hubs_says_so(wanted: Wanted, receiver: Receiv
         status, answer = await app.call("POST", "/v1.0/subscriptions", wanted(notificationUrl=URL))
     assert (status, "Invalid event hub notification url" in answer["error"]["message"]) == (400, True)
     assert receiver.bodies == []
+
+
+@pytest.mark.parametrize("scheme", ["EventHub:", "eventhub:"])
+async def test_lifecycle_notifications_reach_a_hub_without_tokens_however_its_scheme_is_spelt(
+    app: App, hub: Hub, wanted: Wanted, rich: dict[str, Any], scheme: str
+) -> None:
+    body = wanted(lifecycleNotificationUrl=URL.replace("EventHub:", scheme), **rich)
+    status, made = await app.call("POST", "/v1.0/subscriptions", body)
+    assert status == 201, made
+    await app.control("lifecycle", {"subscriptionId": made["id"], "event": "reauthorizationRequired"})
+    async with hub.receiving() as received:
+        await received.until(lambda so_far: any("lifecycleEvent" in item for item in items_in(so_far)))
+    assert all(set(json.loads(each)) == {"value"} for each in received.bodies)

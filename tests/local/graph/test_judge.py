@@ -31,10 +31,8 @@ def test_a_rule_that_is_none_is_a_slip_of_ours() -> None:
         Judge().object_to("untidy", "x", at=NOON)
 
 
-def test_without_a_finding_the_verdict_is_good_and_says_so() -> None:
-    judge = Judge()
-    assert judge.verdict() == {"ok": True, "findings": []}
-    assert "kept every rule" in judge.sentences()
+def test_without_a_finding_the_verdict_is_good() -> None:
+    assert Judge().verdict() == {"ok": True, "findings": []}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -43,7 +41,5 @@ def test_every_rule_has_a_sentence_and_a_page_of_graphs(rule: str) -> None:
     judge.object_to(rule, "https://receiver.example/hook", at=NOON)
     says, page = RULES[rule]
     assert page.startswith("https://learn.microsoft.com/en-us/graph/")
-    told = judge.sentences()
-    assert says in told
-    assert page in told
-    assert "https://receiver.example/hook" in told
+    (found,) = judge.printed()
+    assert (found["says"], found["page"], found["example"]) == (says, page, "https://receiver.example/hook")

@@ -66,10 +66,51 @@ def test_the_file_is_whole_and_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no JSON", "[]", "{}", "[" * 100_000, json.dumps({"version": 99}), json.dumps({"version": 1, "now": 5})],
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        json.dumps({"version": 99}),
+        json.dumps({"version": 1, "now": 5}),
+    ],
 )
 def test_a_file_that_is_none_of_ours_is_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(StateError, match=r"state\.json"):
         read_state(file)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("now", "yesterday"),
+        ("elapsed", []),
+        ("nextNumber", "x"),
+        ("tenants", []),
+        ("tenants", [{}]),
+        ("tenants", [5]),
+        ("subscriptions", 5),
+        ("subscriptions", [{}, {}]),
+        ("keys", []),
+        ("keys", [{}]),
+    ],
+)
+async def test_a_state_that_no_simulator_has_written_ends_the_start_with_a_remedy(
+    tmp_path: Path, part: str, value: Any
+) -> None:
+    file = tmp_path / "state.json"
+    async with Simulator(state_file=file, state_dir=tmp_path):
+        pass
+    file.write_text(json.dumps(json.loads(file.read_text()) | {part: value}))
+    with pytest.raises((StateError, ValueError), match="to start anew"):
+        async with Simulator(state_file=file, state_dir=tmp_path):
+            pass
+
+
+async def test_a_place_where_no_state_can_be_kept_is_noticed_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        async with Simulator(state_file=tmp_path / "nowhere" / "state.json", state_dir=tmp_path):
+            pass
