@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+LARGEST = 1_000_000_000
+"""No knob means anything beyond; times would end after the calendar does."""
+
 
 def _knob(default: Any, says: str, *, share: bool = False) -> Any:
     return field(default=default, metadata={"says": says, "share": share})
@@ -24,8 +27,10 @@ class Knobs:
     handshake_token: Literal["graph", "unicode", "html", "long"] = _knob("graph", "what the token looks like")
     handshake_on_renewal: bool = _knob(default=False, says="PATCH and reauthorize shake hands too (seen in the field)")
     duplicate_subscriptions: Literal["refuse", "accept"] = _knob("refuse", "409 for a combination that exists, or 201")
+    unsupported_resources: Literal["refuse", "accept"] = _knob("refuse", "400 for what has no notifications, or 201")
     quota_held_seconds: float = _knob(0.0, "simulated seconds for which a freed quota stays used")
     orphan_seconds: float = _knob(0.0, "simulated seconds for which a deleted subscription goes on delivering")
+    deletes_canceled: float = _knob(0.0, "deletions answered 503, done or not", share=True)
     empty_pages: bool = _knob(default=False, says="lists answer an empty page with a nextLink first")
     subscription_page: int = _knob(100, "subscriptions on a page of the list")
     throttling: bool = _knob(default=True, says="Graph's request limits apply: 429 with Retry-After")
@@ -34,9 +39,12 @@ class Knobs:
     batch_max: int = _knob(100, "notifications in one body")
     batch_seconds: float = _knob(0.0, "simulated seconds for which notifications for one URL are gathered")
     duplicates: float = _knob(0.0, "notifications told again in a later body", share=True)
+    echoes: float = _knob(0.0, "what is new in Outlook comes as updated too, an event's edit thrice", share=True)
     disorder: float = _knob(0.0, "bodies whose notifications are shuffled", share=True)
     delayed: float = _knob(0.0, "notifications that come late", share=True)
     delay_seconds: float = _knob(60.0, "simulated seconds by which late ones are late, at most")
+    latency: bool = _knob(default=False, says="notifications are as late as Graph's table says of their resource")
+    bulk_limit: int = _knob(1_000_000, "moves of a mailbox's mails in a minute; what exceeds them is only `missed`")
     lost: float = _knob(0.0, "notifications that Graph loses; Outlook's are followed by `missed`", share=True)
     casing: float = _knob(0.05, "notifications in rarer spellings: Created, EncryptedContent", share=True)
     offsets: float = _knob(0.1, "notifications whose times have an offset other than Z", share=True)
@@ -107,6 +115,8 @@ def _check(name: str, value: Any, kind: Any, *, share: bool) -> None:
 def _check_number(name: str, value: Any, kind: type[int] | type[float] | types.UnionType, *, share: bool) -> None:
     whole = kind is int
     fits = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not fits or not value >= (1 if whole else 0) or (share and value > 1):
-        limits = "a whole number of at least 1" if whole else "between 0 and 1" if share else "a number of at least 0"
-        raise ValueError(f"{name} must be {limits}")
+    least, most = int(whole), 1 if share else LARGEST
+    # false for what is not a number, too
+    if isinstance(value, bool) or not fits or not least <= value <= most:
+        kind_of = "a whole number " if whole else "" if share else "a number "
+        raise ValueError(f"{name} must be {kind_of}between {least} and {most}")

@@ -12,6 +12,22 @@ from local.graph.catalogue.row import Match, Row
 CATALOGUE = read_file("resources.toml", "resource", Row)
 """Every kind of resource, in the order of the file."""
 
+UNSUPPORTED = Row(
+    key="unsupported",
+    name="unsupported resource",
+    type="",
+    item="",
+    paths=(),
+    family="other",
+    change_types=frozenset({"created", "updated", "deleted"}),
+    silent=frozenset({"created", "updated", "deleted"}),
+    max_minutes=4_230,
+    source="https://learn.microsoft.com/en-us/graph/api/resources/subscription",
+    as_of="2026-09",
+)
+"""What Graph has no notifications for. It has accepted subscriptions to such things all the same, and never told them anything:
+microsoft-graph-docs issue 8454. For how long is not known; the lifetime is an old one of many resources."""
+
 ME = "me"
 """Who stands in a path instead of a user, for callers who act for one."""
 
@@ -39,6 +55,16 @@ def find(resource: str) -> Match | None:
     return None
 
 
+def unsupported(resource: str) -> Match | None:
+    """Return what a resource means that `find` does not know, None for what is no path at all."""
+    path, _, query = resource.partition("?")
+    first, *rest = slashes(path).lower().split("/")
+    if not all((first, *rest)):
+        return None
+    whose = {"user": ME} if first == ME else {}
+    return Match(row=UNSUPPORTED, path="/".join(["users/{user}" if whose else first, *rest]), ids=whose, query=query)
+
+
 def slashes(path: str) -> str:
     """Turn keys in parentheses into segments: `teams('1')/channels('2')` means `teams/1/channels/2`."""
     return _KEY.sub(r"/\1", path).strip("/")
@@ -64,5 +90,5 @@ def _by_length(rows: tuple[Row, ...]) -> dict[int, list[tuple[re.Pattern[str], R
     return found
 
 
-_BY_KEY = _index(CATALOGUE)
+_BY_KEY = _index((*CATALOGUE, UNSUPPORTED))
 _BY_LENGTH = _by_length(CATALOGUE)

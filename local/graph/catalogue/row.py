@@ -4,8 +4,8 @@ Not here: the rows themselves, see `resources.toml`; checking a request against 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 Family = Literal["teams", "outlook", "directory", "files", "other"]
 Spelling = Literal["milliseconds", "etag", "ticks", "none"]
@@ -41,6 +41,11 @@ class Row:
     latency_seconds: tuple[float, float] | None = None
     source: str
     as_of: str
+
+    def printed(self) -> dict[str, Any]:
+        """Return the row for the control API, under the names that its file has."""
+        row = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

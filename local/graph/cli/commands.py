@@ -276,7 +276,7 @@ COMMANDS: dict[str, Command] = {
         does=calls("clock", lambda given: {"advance": given.duration}, lambda answer: f"it is {answer['now']}"),
     ),
     "show": Command(
-        purpose="show what there is",
+        purpose="show what there is, or the catalogue of what can be subscribed to",
         example="show subscriptions",
         options=[option("what", choices=sorted(reading.VIEWS), help="what to show")],
         does=reading.show,

@@ -1,4 +1,4 @@
-"""Commands that show: the tenant, subscriptions, deliveries, health, knobs, judgements.
+"""Commands that show: the tenant, subscriptions, deliveries, health, the catalogue, knobs, judgements.
 
 Not here: commands that do something, see `commands`; how tables look, see `tables`.
 """
@@ -157,6 +157,24 @@ def _print_forgeries(answer: Mapping[str, Any]) -> None:
     print_table("Forgeries: python -m local graph forge KIND", ("kind", "what is wrong with it"), list(answer.items()))
 
 
+def _print_catalogue(answer: Mapping[str, Any]) -> None:
+    rows = [
+        (
+            each["key"],
+            " ".join(each["paths"]),
+            ",".join(each["change_types"]),
+            f"{each['max_minutes']} / {each['max_rich_minutes'] or '-'}",
+            ",".join(each["lifecycle"]),
+            each["delta"],
+            next(iter(each["permissions"]), None),
+            f"{each['source']} ({each['as_of']})",
+        )
+        for each in answer["catalogue"]
+    ]
+    columns = ("resource", "paths", "changes", "minutes, with data", "lifecycle", "delta", "least permission", "source")
+    print_table("What can be subscribed to", columns, rows)
+
+
 def _print_tally(answer: Mapping[str, Any]) -> None:
     print_table("Chatter", ("what", "how much"), [(name, json.dumps(value)) for name, value in answer.items()])
 
@@ -185,4 +203,5 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "repertoire": ("repertoire", _print_repertoire),
     "forgeries": ("forgeries", _print_forgeries),
     "clock": ("clock", _print_clock),
+    "catalogue": ("catalogue", _print_catalogue),
 }

@@ -9,6 +9,7 @@ import json
 import logging
 import signal
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,13 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the same seed makes the same tenant and the same chatter (default: 1)",
     )
-    add("--tenant", action="append", metavar="ID", help="a tenant's id; can be repeated for several tenants")
+    add(
+        "--tenant",
+        action="append",
+        type=_tenant,
+        metavar="ID",
+        help="a tenant's id; can be repeated for several tenants",
+    )
     add("--people", type=_people, metavar="N", help=f"people in each tenant, at least {FEWEST} (default: 6)")
     add("--teams", type=_count, metavar="N", help="teams in each tenant, with three channels each (default: 1)")
     add("--chats", type=_count, metavar="N", help="chats between two people in each tenant (default: 1)")
@@ -135,7 +142,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
         "knobs": knobs,
         "event_hubs": dict(arguments.event_hub),
     }
-    return chosen | ({"tenants": tuple(arguments.tenant)} if arguments.tenant else {})
+    return chosen | ({"tenants": tuple(dict.fromkeys(arguments.tenant))} if arguments.tenant else {})
 
 
 def _explain(problem: Exception, arguments: argparse.Namespace) -> str:
@@ -153,6 +160,13 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
     return number
+
+
+def _tenant(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as broken:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tenant's id, which is a GUID") from broken
 
 
 def _people(text: str) -> int:

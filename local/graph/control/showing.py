@@ -1,4 +1,4 @@
-"""What there is, for people and pages: the tenant, the truth, subscriptions, deliveries, health, judgements, the clock, the knobs.
+"""What there is, for people and pages: the tenant, the truth, subscriptions, deliveries, health, judgements, the catalogue, settings.
 
 Never a clientState, a token or the query of a URL. Not here: how single things are printed, see `printing`.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from local.graph.catalogue.find import CATALOGUE
 from local.graph.clock import microseconds
 from local.graph.control.acting import messages_of
 from local.graph.control.asking import number_of, read_body, wrong
@@ -45,6 +46,7 @@ class Showing:
             web.get("/_sim/judge/verdict", self.verdict),
             web.get("/_sim/tally", self.tally),
             web.get("/_sim/forgeries", self.forgeries),
+            web.get("/_sim/catalogue", self.catalogue),
             web.get("/_sim/state", self.state),
             web.get("/_sim/clock", self.clock),
             web.post("/_sim/clock", self.advance),
@@ -98,6 +100,10 @@ class Showing:
     async def forgeries(self, _request: web.Request) -> web.Response:
         """Answer with the kinds of forgery, each with what is wrong with it."""
         return web.json_response(dict(KINDS))
+
+    async def catalogue(self, _request: web.Request) -> web.Response:
+        """Answer with what can be subscribed to, and what Graph allows there."""
+        return web.json_response({"catalogue": [row.printed() for row in CATALOGUE if row.paths]})
 
     async def state(self, _request: web.Request) -> web.Response:
         """Answer with everything that a page shows, small enough to be asked for again and again."""

@@ -52,10 +52,6 @@ class HubSender:
         """How many bodies were too large for a hub and had no blob store to go to."""
         return len(self._undeliverable)
 
-    def check(self, url: str) -> None:
-        """Raise the 400 that POST and PATCH answer for a `notificationUrl` that leads to no hub."""
-        self._producer(url)
-
     def check_store(self, url: str) -> None:
         """Raise the 400 for a `blobStoreUrl` that names no secret."""
         self._store_secret(url)

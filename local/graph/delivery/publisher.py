@@ -1,7 +1,7 @@
-"""Who hears of a change, in which body, with which tokens, and what of it Graph loses, delays or tells twice.
+"""Who hears of a change, in which body, with which tokens, and when; what Graph loses, delays or tells twice is left out or put off.
 
 One body may mix subscriptions, apps and tenants; everything that goes to one URL at one moment goes together. Not here: what a
-notification says, see `writing`; the sending, see `courier`.
+notification says, see `writing`; what becomes of it, see `fate`; the sending, see `courier`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from local.graph.clock import Clock
 from local.graph.delivery.attempts import known_channel
 from local.graph.delivery.conditions import told_as
 from local.graph.delivery.courier import Courier
+from local.graph.delivery.fate import Fates
 from local.graph.delivery.hub import write_hub_bodies
 from local.graph.delivery.notices import Notice, Truth, note
 from local.graph.delivery.oddities import Oddities
@@ -26,8 +27,6 @@ from local.graph.knobs import Knobs
 from local.graph.subscribing.store import Subscription, Subscriptions
 from local.graph.tenant.entity import Change
 
-AGAIN_WITHIN_SECONDS = 10.0
-"""How much later, at most, a notification is told again; nothing is published about it."""
 REMEMBERED = 1_000
 
 
@@ -47,6 +46,7 @@ class Publisher:
         self._subscriptions = subscriptions
         self._courier = courier
         self._dice = dice
+        self._fates = Fates(dice=dice, knobs=knobs, clock=clock)
         self._knobs = knobs
         self._bodies = itertools.count(1)
         self._gathered: dict[tuple[str, bool, int], list[Notice]] = {}
@@ -59,17 +59,16 @@ class Publisher:
 
     def notices(self, change: Change) -> list[Notice]:
         """Write the notification of a change for each subscription that hears it, and note the truth."""
+        self._fates.note(change)
         return [self._notice(change, subscription, told) for subscription, told in self._hearing(change)]
 
     def post(self, notices: Iterable[Notice], tally: Tally) -> None:
         """Send notices, one body for each URL, with a token for each app and tenant that has encrypted items in it."""
-        knobs = self._knobs
-        meddles = knobs.lost > 0 or knobs.delayed > 0 or knobs.duplicates > 0
-        going: list[Notice] = []
+        stir, going = self._fates.stir, []
         for notice in notices:
             self._count(notice, tally)
-            if meddles and notice.truth and notice.genuine and not notice.duplicate:
-                going += self._meddle(notice, notice.truth.number, tally)
+            if stir and notice.change and notice.truth and notice.genuine and not notice.duplicate:
+                going += self._meddle(notice, notice.change, notice.truth, tally)
             else:
                 going.append(notice)
         self._set_out(going, tally)
@@ -132,21 +131,29 @@ class Publisher:
         else:
             tally.sent += 1
 
-    def _meddle(self, notice: Notice, number: int, tally: Tally) -> list[Notice]:
-        """Lose, delay or repeat a notice as its dice fall; return what goes out at once."""
-        dice, knobs = self._dice.of("fate", number), self._knobs
-        lost, delayed, delay, repeated, gap = (dice.random() for _ in range(5))
-        if lost < knobs.lost:
+    def _meddle(self, notice: Notice, change: Change, truth: Truth, tally: Tally) -> list[Notice]:
+        """Lose, delay or repeat a notice as its fate is; return what goes out at once."""
+        fate = self._fates.of(notice, change, truth)
+        if fate.lost:
             tally.sent, tally.lost = tally.sent - 1, tally.lost + 1
             self._courier.missed(notice.subscription)
             return []
-        late = delay * knobs.delay_seconds if delayed < knobs.delayed else 0.0
-        if repeated < knobs.duplicates:
+        if fate.again_after is not None:
             tally.duplicates += 1
-            self._later(late + gap * AGAIN_WITHIN_SECONDS, again(notice), tally)
-        if late:
-            self._later(late, notice, tally)
-        return [] if late else [notice]
+            self._later(fate.again_after, again(notice), tally)
+        for seconds in fate.echoes_after:
+            tally.duplicates += 1
+            self._later(seconds, self._echo(notice, change, truth), tally)
+        if fate.late:
+            self._later(fate.late, notice, tally)
+        return [] if fate.late else [notice]
+
+    def _echo(self, notice: Notice, change: Change, truth: Truth) -> Notice:
+        """Tell the same news as an update; what happened, and the truth about it, stays one thing."""
+        notification, encrypted = self.writer.write(
+            change.entity, notice.subscription, change_type="updated", tenant_id=change.tenant_id, number=truth.number
+        )
+        return replace(again(notice), notification=notification, encrypted=encrypted)
 
     def _later(self, seconds: float, notice: Notice, tally: Tally) -> None:
         self._wait(seconds, lambda: self._set_out([notice], tally), tally)

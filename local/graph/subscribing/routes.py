@@ -3,8 +3,9 @@
 Not here: the rules for properties, see `rules`; what exists, see `store`; how the list is cut into pages, see `paging`.
 """
 
+import itertools
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from local.graph.catalogue.row import Match
 from local.graph.clock import Clock
+from local.graph.dice import Dice
 from local.graph.faults import GraphFault, invalid
 from local.graph.identity.callers import Caller, Callers
 from local.graph.judge import Judge
@@ -30,6 +32,8 @@ from local.graph.tenant.entity import Reach
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#subscriptions"
 APART = timedelta(minutes=10)
 LONGEST_PAGE = 1_000_000
+DONE_ALL_THE_SAME = 0.5
+"""Deletions that were done although they are answered 503; how many are is not known."""
 GONE_REMEMBERED = 10_000
 """Ids that were answered 404; whatever a caller makes up is among them."""
 
@@ -52,7 +56,8 @@ class SubscriptionRoutes:
     """The subscription endpoints of one app after another, each seeing only its own.
 
     `canonical` resolves aliases in ids; `probe` writes the test message into an event hub, None where there are no hubs;
-    `owner_deleted` says of a tenant's user whether it was deleted, and with it the mailbox.
+    `check_store` raises the 400 for a blob store that nobody knows; `owner_deleted` says of a tenant's user whether it was deleted,
+    and with it the mailbox; `dice` decide which deletions are canceled.
     """
 
     subscriptions: Subscriptions
@@ -62,10 +67,13 @@ class SubscriptionRoutes:
     clock: Clock
     knobs: Knobs = field(default_factory=Knobs)
     canonical: Canonical = lower_ids
+    dice: Dice = field(default_factory=lambda: Dice(1))
     probe: Probe | None = None
+    check_store: Callable[[str], None] | None = None
     owner_deleted: Callable[[str, str], bool] = none_deleted
     _push_key: PushKey = field(default_factory=PushKey)
     _gone: dict[str, None] = field(default_factory=dict)
+    _deletes: Iterator[int] = field(default_factory=itertools.count)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every endpoint."""
@@ -88,9 +96,12 @@ class SubscriptionRoutes:
             now=self.clock.now(),
             user_id=caller.user_id,
             preferences=read_preferences(request.headers.getall("Prefer", [])),
+            supported_only=self.knobs.unsupported_resources == "refuse",
         )
         owner, reach = _owner(caller), self._reach(caller.tenant_id, asked.match)
         self.subscriptions.check_room(asked, reach, owner, now=self.clock.now())
+        if asked.blob_store_url and self.check_store:
+            self.check_store(asked.blob_store_url)
         await self._ask(asked.notification_url)
         if asked.lifecycle_notification_url:
             await self._ask(asked.lifecycle_notification_url)
@@ -156,10 +167,15 @@ class SubscriptionRoutes:
         return web.Response(status=204)
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Forget a subscription."""
+        """Forget a subscription; where the answer is that a task was canceled, it may have been forgotten or not."""
         subscription = self._find(request)
         self._check_owner(subscription, "Delete")
-        self.subscriptions.delete(subscription, now=self.clock.now())
+        dice = self.dice.of("delete", next(self._deletes))
+        canceled, done = dice.random() < self.knobs.deletes_canceled, dice.random() < DONE_ALL_THE_SAME
+        if done or not canceled:
+            self.subscriptions.delete(subscription, now=self.clock.now())
+        if canceled:
+            raise task_canceled("Delete")
         return web.Response(status=204)
 
     async def _ask(self, url: str) -> None:
@@ -214,6 +230,11 @@ def mailbox_gone(operation: str, user: str) -> GraphFault:
     reason = f"The requested user '{user}' is invalid."
     message = f"Operation: {operation}; Exception: [Status Code: NotFound; Reason: {reason}]"
     return GraphFault(404, "ExtensionError", message)
+
+
+def task_canceled(operation: str) -> GraphFault:
+    """Return what a workload that was too slow says through Graph: whether the operation was done remains open."""
+    return GraphFault(503, "ExtensionError", f"Operation: {operation}; Exception: [A task was canceled.]")
 
 
 def storage_failed() -> GraphFault:

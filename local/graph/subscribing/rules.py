@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.graph.catalogue.find import ME, find
+from local.graph.catalogue.find import ME, find, unsupported
 from local.graph.catalogue.row import Match, Row
 from local.graph.clock import read_time
+from local.graph.content.flavours import flavour_of
 from local.graph.faults import bad_request, denied, invalid
 from local.graph.subscribing.channels import Channel, WebPush, channel_of, check_url, read_blob_store, read_push
 from local.graph.subscribing.properties import (
@@ -79,18 +80,23 @@ class Amendment:
 
 
 def read_request(
-    body: Any, *, now: datetime, user_id: str | None = None, preferences: frozenset[str] = frozenset()
+    body: Any,
+    *,
+    now: datetime,
+    user_id: str | None = None,
+    preferences: frozenset[str] = frozenset(),
+    supported_only: bool = True,
 ) -> Request:
     """Read the body of POST /subscriptions; `user_id` is for whom a delegated caller acts.
 
-    Raises the fault that Graph answers for the first rule broken.
+    `supported_only` refuses what Graph has, but no notifications for. Raises the fault that Graph answers for the first rule broken.
     """
     if not isinstance(body, Mapping):
         raise invalid("The request body is not a subscription.")
     check_names(body)
     change_type, url = read_required(body, "changeType"), read_required(body, "notificationUrl")
     resource, until = read_required(body, "resource"), read_required(body, "expirationDateTime")
-    match = _match(resource, user_id)
+    match = _match(resource, user_id, supported_only=supported_only)
     options = _options(match.query)
     selected = frozenset(name.strip().lower() for name in options.get("$select", "").split(",") if name.strip())
     change_types = _change_types(change_type, match.row)
@@ -160,8 +166,8 @@ def check_lifecycle_url(row: Row, url: str | None, lifetime: timedelta) -> None:
         )
 
 
-def _match(resource: str, user_id: str | None) -> Match:
-    match = find(resource)
+def _match(resource: str, user_id: str | None, *, supported_only: bool) -> Match:
+    match = find(resource) or (None if supported_only else _unsupported(resource))
     if match is None:
         raise invalid(f"Resource '{resource.partition('?')[0][:SHOWN]}' is not supported for change notifications.")
     if match.ids.get("user", "").lower() == ME:
@@ -170,6 +176,14 @@ def _match(resource: str, user_id: str | None) -> Match:
         match = replace(match, ids={**match.ids, "user": user_id})
     if match.row.delegated_only and user_id is None:
         raise denied()
+    return match
+
+
+def _unsupported(resource: str) -> Match | None:
+    """Return a resource that Graph has although it cannot notify of it. Raises 400 for what it does not have at all."""
+    match = unsupported(resource)
+    if match:
+        flavour_of(match.path)
     return match
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.graph.delivery.tally import Tally
+from local.graph.knobs import LARGEST
 from local.graph.simulator import Simulator
 from local.graph.subscribing.channels import place_of
 from tests.local.graph.press import opened, press
@@ -85,10 +86,12 @@ async def test_a_batch_in_a_batch_is_refused_however_it_is_spelt(app: App, url: 
 @pytest.mark.parametrize(
     "knob", ["orphan_seconds", "quota_held_seconds", "access_token_minutes", "delay_seconds", "delta_token_days"]
 )
-async def test_a_knob_that_is_turned_beyond_all_time_breaks_nothing(
+async def test_a_knob_that_is_turned_as_far_as_it_goes_breaks_nothing(
     graph: Simulator, app: App, wanted: Wanted, knob: str
 ) -> None:
-    graph.knobs.turn({knob: 1e300})
+    with pytest.raises(ValueError, match=knob):
+        graph.knobs.turn({knob: 1e300})
+    graph.knobs.turn({knob: LARGEST})
     status, made = await app.call("POST", "/v1.0/subscriptions", wanted())
     assert status == 201
     assert "clock" in await app.control("state")
@@ -96,7 +99,7 @@ async def test_a_knob_that_is_turned_beyond_all_time_breaks_nothing(
 
 
 async def test_a_page_may_be_longer_than_any_number_of_subscriptions(graph: Simulator, app: App) -> None:
-    graph.knobs.turn({"subscription_page": 10**30})
+    graph.knobs.turn({"subscription_page": LARGEST})
     assert (await app.call("GET", "/v1.0/subscriptions"))[1]["value"] == []
 
 

@@ -126,8 +126,6 @@ async def test_both_spellings_of_a_hub_lead_there_and_the_probe_says_nothing(
 async def test_a_url_that_leads_to_no_hub_is_refused_in_graph_s_words(sender: HubSender, wrong: str) -> None:
     with pytest.raises(GraphFault) as refused:
         await sender.probe(wrong)
-    with pytest.raises(GraphFault):
-        sender.check(wrong)
     with pytest.raises(HubRefused):
         await sender.send(wrong, b"{}")
 
