@@ -10,8 +10,10 @@ PARTS = {
     "graph": "run the Microsoft Graph simulator",
     "azurite": "run the Azure Storage emulator",
     "eventhubs": "run an Event Hubs namespace",
+    "keyvault": "run a Key Vault",
     "demo": "run everything, let people chatter, and report what arrived",
     "up": "run everything and keep it running",
+    "learn": "walk through docs/learn.md, a step for each press of Enter",
     "keys": "make local keys and local.settings.json where they are absent",
     "bench": "measure the promises and print each beside its target",
 }

@@ -4,6 +4,7 @@ A part whose settings are missing or malformed is left out, and says so once in 
 Nothing here talks to anything outside: clients are made on first use.
 """
 
+import contextlib
 import logging
 import os
 import random
@@ -21,7 +22,9 @@ from blueprints import feed, health, processor, subscriptions, sweep, webhook
 from shared.adapters.credential import graph_scope, make_credential
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.graph_api import GraphApi
+from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
+from shared.adapters.key_vault import KeyVault, open_key_vault
 from shared.adapters.ledger_table import LedgerTable
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.signing_keys import AuthorityKeys
@@ -32,14 +35,16 @@ from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
 from shared.change import Services
 from shared.declaration import Declaration, read_declaration
+from shared.declared_state import FileDeclared
 from shared.dispatch import find_handlers
-from shared.errors import SettingsError
+from shared.errors import SettingsError, StorageError
 from shared.feed_reading import FeedReading
 from shared.forwarding import read_endpoint
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
 from shared.intake import Policy
 from shared.keeping import Keeping
+from shared.key_watch import KeyWatch
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
@@ -47,7 +52,7 @@ from shared.pipeline import Pipeline
 from shared.ports import EncryptionKeys
 from shared.reception import Reception
 from shared.retrying import Schedule
-from shared.routing import Registration
+from shared.routing import HandlerChoice, Registration
 from shared.settings import Settings
 from shared.status import Status
 from shared.storage_health import StorageHealth
@@ -111,8 +116,16 @@ class Composition:
             left_out = ", ".join(part for part, lacking in parts.items() if lacking)
             _LOGGER.error("%s will not run: %s", left_out, SettingsError(problems))
         store = self.subscription_table if self.settings.has_storage else None
-        status = Status(parts=parts, store=store, now=utc_now)
-        return [*built, health.build(status, warm=self.tokens.warm)]
+        declared = self.__dict__.get("declared")  # there if a part runs that needs it
+        status = Status(parts=parts, store=store, now=utc_now, declared=declared, keys=self.encryption_keys)
+        return [*built, health.build(status, warm=self.warm)]
+
+    async def warm(self) -> None:
+        """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
+        await self.tokens.warm()
+        if "declared" in self.__dict__:
+            with contextlib.suppress(StorageError):
+                await self.declared.refresh()
 
     async def close(self) -> None:
         """Let go of connections and threads, where something made any."""
@@ -121,6 +134,8 @@ class Composition:
                 await self.__dict__[name].close()
         for storage in self.__dict__.get("foreign_storages", {}).values():
             await storage.close()
+        if self.__dict__.get("key_vault"):
+            await self.__dict__["key_vault"].close()
         if "graph" in self.__dict__:
             self.graph.close()
         if "threads" in self.__dict__:
@@ -223,35 +238,40 @@ class Composition:
         return find_handlers(shared.handlers)
 
     @cached_property
-    def declaration(self) -> Declaration:
-        """The declared subscriptions. Raises SettingsError with everything that is wrong with them."""
-        path = _ROOT / self.settings.subscriptions_file
-        try:
-            text = path.read_bytes()
-        except OSError as problem:
-            raise SettingsError([f"SUBSCRIPTIONS_FILE {path} cannot be read ({type(problem).__name__})"]) from problem
-        known = frozenset(registration.name for registration in self.registrations)
-        declaration = read_declaration(text, known_handlers=known)
-        self._check_targets(declaration)
-        return declaration
+    def declared(self) -> FileDeclared:
+        """The declared subscriptions, looked at once already: what is wrong with them is in the log at start."""
+        declared = FileDeclared(
+            path=_ROOT / self.settings.subscriptions_file,
+            read=self._read_declaration,
+            kept=DeclarationBlob(self.storage),
+            now=utc_now,
+        )
+        declared.look()
+        return declared
 
-    def _check_targets(self, declaration: Declaration) -> None:
-        problems: list[str] = []
-        for subscription in declaration.subscriptions:
-            for choice in subscription.handlers or ():
-                if choice.name != "forward":
-                    continue
-                try:
-                    read_endpoint(choice.options, self.settings.environ)
-                except SettingsError as problem:
-                    problems += [f"subscription {subscription.name!r}: {each}" for each in problem.problems]
-        if problems:
-            raise SettingsError(problems)
+    def _read_declaration(self, text: bytes) -> Declaration:
+        known = frozenset(registration.name for registration in self.registrations)
+        return read_declaration(text, known_handlers=known, check_handler=self._problems_with_target)
+
+    def _problems_with_target(self, choice: HandlerChoice) -> Sequence[str]:
+        if choice.name != "forward":
+            return ()
+        try:
+            read_endpoint(choice.options, self.settings.environ)
+        except SettingsError as problem:
+            return problem.problems
+        return ()
 
     @cached_property
-    def encryption_keys(self) -> EncryptionKeys | None:
+    def key_vault(self) -> KeyVault | None:
+        """The vault that ENCRYPTION_KEYS names; None if it names none."""
+        return open_key_vault(self.settings)
+
+    @cached_property
+    def encryption_keys(self) -> KeyWatch | None:
         """Where private keys are; None where ENCRYPTION_KEYS says nothing."""
-        return open_key_directory(self.settings)
+        keys: EncryptionKeys | None = open_key_directory(self.settings) or self.key_vault
+        return KeyWatch(keys, utc_now) if keys else None
 
     @cached_property
     def graph(self) -> GraphApi:
@@ -295,7 +315,7 @@ class Composition:
         """What brings envelopes to their end."""
         opener = Opener(
             policy=self.policy,
-            known=KnownSubscriptions(self.declaration, self.subscription_table, utc_now),
+            known=KnownSubscriptions(self.declared, self.subscription_table, utc_now),
             tokens=self.tokens,
             encryption_keys=self.encryption_keys,
             payloads=PayloadBlobs(self.storage),
@@ -326,7 +346,7 @@ class Composition:
     def subscriptions(self) -> Subscriptions:
         """What keeps subscriptions alive."""
         return Subscriptions(
-            declaration=self.declaration,
+            declared=self.declared,
             settings=self.settings,
             graph=self.graph,
             store=self.subscription_table,

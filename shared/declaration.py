@@ -70,6 +70,11 @@ class DeclaredSubscription:
         """The change types as Graph wants them: one text, always in the same order."""
         return ",".join(self.change_types)
 
+    @property
+    def lifetime_minutes(self) -> int:
+        """The declared lifetime in minutes, 0 for the longest."""
+        return self.lifetime // timedelta(minutes=1) if self.lifetime else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
@@ -97,7 +102,7 @@ def read_declaration(
     document = _read_json(text)
     found = _problems_of_form(document)
     wrong = {path[1] for path, _ in found if len(path) > 1}
-    entries = document["subscriptions"] if isinstance(document, dict) and wrong or not found else []
+    entries = _entries(document)
     # an entry whose form is right is judged although its neighbour's is not: everything is said at once
     read = {index: _read_entry(entry) for index, entry in enumerate(entries) if index not in wrong}
     found += _problems_of_twins(read)
@@ -114,6 +119,11 @@ def read_declaration(
         raise SettingsError(_tell(found, document, _decode(text)))
     canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     return Declaration(subscriptions=tuple(read.values()), digest=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def _entries(document: Any) -> Sequence[Any]:
+    entries = document.get("subscriptions") if isinstance(document, dict) else None
+    return entries if isinstance(entries, list) else ()
 
 
 def _decode(text: bytes) -> str:

@@ -25,11 +25,12 @@ from shared.graph.subscription import (
     SubscriptionRequest,
     creation_body,
     expiry_to_ask,
+    id_headers,
     read_subscription,
     renewal_body,
 )
 from shared.ports import Clock, Graph, SubscriptionStore
-from shared.reconcile import Action, Create, Delete, Recreate, Renew
+from shared.reconcile import Action, Create, Delete, Recreate, Renew, Retire
 from shared.results import Result, Summary, log_gap, log_result, overtaken, settled
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ class Executor:
                 return await self._renew(action, key)
             case Recreate():
                 return await self._recreate(action, key)
+            case Retire(row=row):
+                return await self._retire(row, "retired")
             case Delete(row=row):
                 return await self._delete(row)
 
@@ -123,8 +126,10 @@ class Executor:
         if kept is None:
             return overtaken(intent)
         try:
-            made = read_subscription(await self._graph.request("POST", "/subscriptions", body=self._ask(kept, key)))
+            made = await self._post(kept, key)
         except (GraphApiError, GraphProtocolError) as problem:
+            if kept.former_id and kept.former_id in str(problem):
+                return await self._make_way(kept, key, done)
             if orphan_possible and (found := await self._find_orphan(kept, problem)):
                 # whose certificate it has is unknown: with none on record, the next plan gives it the current one
                 return await self._establish(replace(kept, certificate_id=""), found, "adopted")
@@ -132,6 +137,18 @@ class Executor:
             # a no to this try says nothing about an earlier one whose answer was lost
             return await self._put_off(kept, replace(refusal, definite=refusal.definite and not orphan_possible))
         return await self._establish(kept, made, done)
+
+    async def _make_way(self, intent: LiveSubscription, key: EncryptionKey | None, done: str) -> Result:
+        """Delete the former subscription after all: what is declared now Graph will not have beside it."""
+        if problem := await self._delete_at_graph(intent):
+            return await self._put_off(intent, self._judge(intent, problem))
+        log_gap(intent, "the former one had to go first", self._now())
+        return await self._create(replace(intent, former_id="", expires=None), key, done=done)
+
+    async def _post(self, intent: LiveSubscription, key: EncryptionKey | None) -> GraphSubscription:
+        headers = id_headers(immutable_ids=intent.immutable_ids)
+        body = self._ask(intent, key)
+        return read_subscription(await self._graph.request("POST", "/subscriptions", body=body, headers=headers))
 
     def _ask(self, intent: LiveSubscription, key: EncryptionKey | None) -> Mapping[str, Any]:
         rich = intent.include_resource_data
@@ -146,13 +163,21 @@ class Executor:
                 name=intent.name,
                 generation=intent.generation,
             ),
-            expires=expiry_to_ask(intent.resource, include_resource_data=rich, now=self._now()),
+            expires=expiry_to_ask(
+                intent.resource,
+                include_resource_data=rich,
+                now=self._now(),
+                lifetime=_lifetime(intent.lifetime_minutes),
+            ),
             key=key,
+            notification_query_options=intent.notification_query_options,
         )
         return creation_body(request)
 
     async def _establish(self, intent: LiveSubscription, made: GraphSubscription, outcome: str) -> Result:
         """Write down a subscription that exists. If that fails, the intent remains, and its next try finds it."""
+        if intent.former_id and intent.expires and intent.expires <= self._now():
+            log_gap(intent, "the former one expired before this one could be made", self._now())
         row = replace(
             intent,
             subscription_id=made.subscription_id,
@@ -186,7 +211,8 @@ class Executor:
             return overtaken(action.row)
         rich = leased.include_resource_data
         key = key if rich else None
-        expires = expiry_to_ask(leased.resource, include_resource_data=rich, now=self._now())
+        lifetime = action.declared.lifetime
+        expires = expiry_to_ask(leased.resource, include_resource_data=rich, now=self._now(), lifetime=lifetime)
         try:
             body = renewal_body(expires=expires, key=key)
             answer = await self._graph.request("PATCH", f"/subscriptions/{leased.subscription_id}", body=body)
@@ -199,7 +225,12 @@ class Executor:
             return await self._put_off(leased, self._judge(leased, problem))
         certificate_id = key.certificate_id if key else leased.certificate_id
         row = replace(
-            leased, expires=renewed.expires, renewed=self._now(), certificate_id=certificate_id, **_NO_TROUBLE
+            leased,
+            expires=renewed.expires,
+            renewed=self._now(),
+            certificate_id=certificate_id,
+            lifetime_minutes=action.declared.lifetime_minutes,
+            **_NO_TROUBLE,
         )
         return await self._keep(row, "renewed")
 
@@ -223,8 +254,14 @@ class Executor:
         leased = await self._lease(action.row)
         if leased is None:
             return overtaken(action.row)
+        if action.overlaps:
+            # the row that is written before the POST names the old one, so that no crash forgets to delete it
+            former = replace(leased, former_id=leased.subscription_id, subscription_id="")
+            intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=former)
+            return await self._create(intent, key, done="recreated")
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
+        leased = replace(leased, former_id="")
         log_gap(leased, action.reason, self._now())
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
@@ -234,14 +271,21 @@ class Executor:
             return await self._put_off(row, self._judge(row, problem))
         return settled(row, row if await self._store.remove(row) else None, "deleted")
 
+    async def _retire(self, row: LiveSubscription, outcome: str) -> Result:
+        """Delete the former subscription of one that exists; if that fails, it is planned again."""
+        if problem := await self._delete_at_graph(replace(row, subscription_id="")):
+            refusal = self._judge(row, problem)
+            return Result(name=row.name, outcome="failed", subscription_id=row.subscription_id, problem=refusal.problem)
+        return settled(row, await self._store.save(replace(row, former_id="")), outcome)
+
     async def _delete_at_graph(self, row: LiveSubscription) -> GraphApiError | None:
-        """Delete a subscription; one that is gone already is as good."""
-        if not row.subscription_id:
-            return None
-        try:
-            await self._graph.request("DELETE", f"/subscriptions/{row.subscription_id}")
-        except GraphApiError as problem:
-            return None if problem.status == _NOT_FOUND else problem
+        """Delete a subscription and its former one; one that is gone already is as good."""
+        for subscription_id in filter(None, (row.former_id, row.subscription_id)):
+            try:
+                await self._graph.request("DELETE", f"/subscriptions/{subscription_id}")
+            except GraphApiError as problem:
+                if problem.status != _NOT_FOUND:
+                    return problem
         return None
 
     async def _lease(self, row: LiveSubscription) -> LiveSubscription | None:
@@ -252,12 +296,19 @@ class Executor:
         )
 
     async def _keep(self, row: LiveSubscription, outcome: str) -> Result:
-        """Write down what Graph has done, stubbornly: it is not undone by our not knowing it."""
+        """Write down what Graph has done, and only then delete the former subscription, if there is one."""
+        kept = await self._save_stubbornly(row)
+        if kept is not None and kept.former_id:
+            return await self._retire(kept, outcome)
+        return settled(row, kept, outcome)
+
+    async def _save_stubbornly(self, row: LiveSubscription) -> LiveSubscription | None:
+        """Save what is not undone by our not knowing it."""
         for pause in _SAVE_PAUSES:
             with contextlib.suppress(StorageError):
-                return settled(row, await self._store.save(row), outcome)
+                return await self._store.save(row)
             await asyncio.sleep(pause)
-        return settled(row, await self._store.save(row), outcome)
+        return await self._store.save(row)
 
     async def _put_off(self, row: LiveSubscription, refusal: Refusal) -> Result:
         again = self._now() + refusal.wait
@@ -282,6 +333,10 @@ class Executor:
 _NO_TROUBLE: Final[Mapping[str, Any]] = {"attempts": 0, "problem": "", "refused": False, "not_before": None}
 
 
+def _lifetime(minutes: int) -> timedelta | None:
+    return timedelta(minutes=minutes) if minutes else None
+
+
 def _intend(
     declared: DeclaredSubscription, *, generation: int, digest: str, row: LiveSubscription | None
 ) -> LiveSubscription:
@@ -292,6 +347,11 @@ def _intend(
         change_type=declared.change_type,
         include_resource_data=declared.include_resource_data,
         delivery=declared.delivery,
+        immutable_ids=declared.immutable_ids,
+        notification_query_options=declared.notification_query_options,
+        lifetime_minutes=declared.lifetime_minutes,
+        former_id=row.former_id if row else "",
+        expires=row.expires if row and row.former_id else None,
         digest=digest,
         refused=True,
         attempts=row.attempts if row and row.digest == digest else 0,

@@ -11,7 +11,7 @@ from typing import Final
 Path = tuple[str | int, ...]
 """The way to a part from the root: property names and indexes."""
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+|\n')
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+|\n')
 _PLAIN: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 
@@ -20,24 +20,24 @@ def find_lines(text: str) -> Mapping[Path, int]:
     lines: dict[Path, int] = {(): 1}
     path: list[str | int] = []
     line = 1
-    for token, follows_name in _tokens(text):
-        if token == "\n":
+    for word, follows_name in _words(text):
+        if word == "\n":
             line += 1
-        elif token == "[":
+        elif word == "[":
             lines.setdefault(tuple(path), line)
             path.append(0)
-        elif token == "{":
+        elif word == "{":
             lines.setdefault(tuple(path), line)
             path.append("")
-        elif token in "]}":
+        elif word in "]}":
             path.pop()
-        elif token == ",":
+        elif word == ",":
             last = path[-1]
             path[-1] = last + 1 if isinstance(last, int) else ""
         elif follows_name:
-            path[-1] = _unquote(token)
+            path[-1] = _unquote(word)
             lines[tuple(path)] = line
-        elif token != ":":
+        elif word != ":":
             lines.setdefault(tuple(path), line)
     return lines
 
@@ -59,21 +59,21 @@ def _write_name(name: str) -> str:
     return f".{name}" if _PLAIN.fullmatch(name) else f"[{name!r}]"
 
 
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """Give each token, and whether it is the name of a property: a string before a colon."""
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """Give each word, and whether it is the name of a property: a string before a colon."""
     held: list[str] = []
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        if held and token != "\n":
-            yield held[0], token == ":"
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if held and word != "\n":
+            yield held[0], word == ":"
             yield from (("\n", False) for _ in held[1:])
             held.clear()
-        if held or token[0] == '"':
-            held.append(token)
+        if held or word[0] == '"':
+            held.append(word)
         else:
-            yield token, False
-    yield from ((token, False) for token in held)
+            yield word, False
+    yield from ((word, False) for word in held)
 
 
-def _unquote(token: str) -> str:
-    return str(json.loads(token, strict=False))
+def _unquote(word: str) -> str:
+    return str(json.loads(word, strict=False))

@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from shared.change import Change
 from shared.declaration import DeclaredSubscription
@@ -15,8 +16,9 @@ from shared.envelope import Envelope, Item, read_payload
 from shared.errors import DecryptionError, EnvelopeError, GraphApiError, KeysUnavailable, UnknownEncryptionKey
 from shared.graph.client_state import ClientStateReader
 from shared.graph.encrypted_content import EncryptionKey, with_data_key
+from shared.graph.subscription import id_headers
 from shared.intake import Policy
-from shared.known_subscriptions import KnownSubscriptions
+from shared.known_subscriptions import KnownSubscriptions, NothingDeclared
 from shared.opening import (
     Opened,
     Recognised,
@@ -38,6 +40,7 @@ from shared.work import Dead, Dropped, Ending, Retry, Work, under_way
 
 _DECRYPT_TOGETHER = 32
 _NOT_FOUND = 404
+_UNTIL_MENDED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,7 @@ class Opener:
             key=key_of(opened, version, deleted=deleted),
             notification=opened.notification.raw,
             content=opened.content,
-            _fetch=self.fetch,
+            _fetch=self.fetch_immutable if opened.subscription.immutable_ids else self.fetch,
         )
         return bool(version) or deleted or not any(route.registration.content for route in routes)
 
@@ -174,8 +177,15 @@ class Opener:
 
     async def fetch(self, change: Change) -> None:
         """Get a change's resource from Graph; 404 says that it is gone. Raises GraphApiError for other refusals."""
+        await self._fetch(change, None)
+
+    async def fetch_immutable(self, change: Change) -> None:
+        """Get a change's resource from Graph with ids of the kind that its notification carried."""
+        await self._fetch(change, id_headers(immutable_ids=True))
+
+    async def _fetch(self, change: Change, headers: Mapping[str, str] | None) -> None:
         try:
-            change.content = await self.graph.request("GET", change.resource.path)
+            change.content = await self.graph.request("GET", change.resource.path, headers=headers)
             change.fetched = True
         except GraphApiError as refusal:
             if refusal.status != _NOT_FOUND:
@@ -220,8 +230,19 @@ async def _step(work: Work, step: Awaitable[None]) -> None:
     """Take a step of opening one item and turn its refusal into the item's ending."""
     try:
         await step
-    except (Refused, Unopenable, UnknownEncryptionKey, KeysUnavailable, CheckLater, GraphApiError) as refusal:
+    except _REFUSALS as refusal:
         work.endings.append(_ending(refusal, work))
+
+
+_REFUSALS: Final = (
+    Refused,
+    Unopenable,
+    UnknownEncryptionKey,
+    KeysUnavailable,
+    CheckLater,
+    NothingDeclared,
+    GraphApiError,
+)
 
 
 def _ending(refusal: Exception, work: Work) -> Ending:
@@ -233,6 +254,8 @@ def _ending(refusal: Exception, work: Work) -> Ending:
             return Dead(reason="cannot be opened", error=str(refusal), owed=owed)
         case CheckLater(after=after) | KeysUnavailable(after=after):
             return Retry(error=str(refusal), owed=owed, after=after, spends=False)
+        case NothingDeclared():
+            return Retry(error=str(refusal), owed=owed, after=_UNTIL_MENDED, spends=False)
         case GraphApiError(retry_after=after):
             return Retry(error=str(refusal), owed=owed, after=after)
         case _:

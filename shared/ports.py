@@ -9,12 +9,50 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from shared.declaration import Declaration
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import TrustedKeys
 
 Clock = Callable[[], datetime]
 """The present, as an aware UTC datetime."""
+
+
+class Declared(Protocol):
+    """What is declared now. ``current`` is None until there was a good declaration; ``problems`` say why it is not newer."""
+
+    @property
+    def current(self) -> Declaration | None:
+        """The last good declaration."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the newest one; empty if that is ``current``."""
+        ...
+
+    async def refresh(self, *, at_once: bool = False) -> None:
+        """Look whether there is a newer one, now or if that was not done for half a minute.
+
+        Raises StorageError if there is no good one and what was kept cannot be read.
+        """
+        ...
+
+    async def keep(self) -> None:
+        """Keep the current one where a process that starts with a broken one finds it. Never raises StorageError."""
+        ...
+
+
+class KeptDeclaration(Protocol):
+    """The text of the last good subscriptions file."""
+
+    async def read(self) -> bytes | None:
+        """Read it; None if nothing was ever kept."""
+        ...
+
+    async def write(self, text: bytes) -> None:
+        """Keep another."""
+        ...
 
 
 class Payloads(Protocol):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.declaration import DeclaredSubscription
+from shared.graph.catalogue import find
 from shared.graph.subscription import LiveSubscription
 
 RENEWAL_GAP: Final = timedelta(minutes=10)
@@ -76,13 +77,17 @@ class Renew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recreate:
-    """Delete a subscription, if it still exists, and make it anew under the next generation."""
+    """Make a subscription anew under the next generation, and delete the one that is there.
+
+    ``overlaps``: the new one may be made first, so that nothing goes unheard; else the old one goes first.
+    """
 
     row: LiveSubscription
     declared: DeclaredSubscription
     generation: int
     digest: str
     reason: str
+    overlaps: bool = False
 
     @property
     def name(self) -> str:
@@ -102,7 +107,19 @@ class Delete:
         return self.row.name
 
 
-Action = Create | Renew | Recreate | Delete
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Delete the former subscription of one that has taken over from it."""
+
+    row: LiveSubscription
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.row.name
+
+
+Action = Create | Renew | Recreate | Retire | Delete
 
 
 def plan(
@@ -143,16 +160,21 @@ def renewal_point(row: LiveSubscription) -> datetime | None:
 def write_digest(declared: DeclaredSubscription, circumstances: Circumstances) -> str:
     """Write down what no PATCH can change: the terms, and after a colon the key of the clientState.
 
-    The key stands apart because it is changed gradually: both keys are accepted for as long as one lifetime.
+    The key stands apart because it is changed gradually: both keys are accepted for as long as one lifetime. What an
+    entry need not say is left out where it does not, so that learning a new property recreates nobody.
     """
-    terms = (
+    terms = [
         declared.resource,
         declared.change_type,
         str(declared.include_resource_data),
         declared.delivery,
         circumstances.base_url,
         circumstances.tenant_id,
-    )
+    ]
+    if declared.immutable_ids:
+        terms.append("immutable ids")
+    if declared.notification_query_options:
+        terms.append(f"options {declared.notification_query_options}")
     digest = hashlib.sha256("\n".join(terms).encode()).hexdigest()[:32]
     return f"{digest}:{circumstances.key_fingerprint}"
 
@@ -183,12 +205,20 @@ def _act(
         return Create(declared=declared, generation=row.generation, digest=digest, row=row)
     reason = _reason_to_recreate(row, digest, now, terms_changed=terms_changed, removed=removed)
     if reason:
-        return Recreate(row=row, declared=declared, generation=row.generation + 1, digest=digest, reason=reason)
+        return Recreate(
+            row=row,
+            declared=declared,
+            generation=row.generation + 1,
+            digest=digest,
+            reason=reason,
+            overlaps=not removed and _may_overlap(declared, row, now),
+        )
     unfinished = row.attempts > 0
     wanted = forced and _may_renew_again(row, now)
-    if unfinished or wanted or _is_due(row, now) or _lacks_certificate(row, circumstances):
+    resized = row.lifetime_minutes != declared.lifetime_minutes
+    if unfinished or wanted or resized or _is_due(row, now) or _lacks_certificate(row, circumstances):
         return Renew(row=row, declared=declared, digest=digest)
-    return None
+    return Retire(row=row) if row.former_id else None
 
 
 def _terms(digest: str) -> str:
@@ -207,6 +237,19 @@ def _reason_to_recreate(
     if row.digest != digest and _is_due(row, now):
         return "its clientState has an older key"
     return ""
+
+
+def _may_overlap(declared: DeclaredSubscription, row: LiveSubscription, now: datetime) -> bool:
+    """Tell whether the new subscription can be made while the old one lives.
+
+    Graph refuses a second one for the same resource and change types (409); the catalogue knows where a quota of one, or
+    an unwritten rule, refuses more than that.
+    """
+    same = (row.resource, row.change_type) == (declared.resource, declared.change_type)
+    alive = row.expires is not None and row.expires > now
+    if same or not alive or row.former_id:
+        return False
+    return all(entry is not None and entry.kind.coexists for entry in map(find, (row.resource, declared.resource)))
 
 
 def _is_due(row: LiveSubscription, now: datetime) -> bool:

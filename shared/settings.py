@@ -18,6 +18,8 @@ from shared.graph.validation_token import PUBLISHER_APP_ID
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NCRONTAB = re.compile(r"\S+(?: \S+){5}")
+_CERTIFICATE = re.compile(r"/certificates/[0-9A-Za-z-]{1,95}")
+_VERSIONED_CERTIFICATE = re.compile(_CERTIFICATE.pattern + r"/[0-9a-f]{32}")
 _SHORTEST_KEY_BYTES = 32
 _MOST_DAYS = 3650
 
@@ -130,7 +132,8 @@ class Settings:
     forward_signing_key: str = field(default="", repr=False)
     """Standard Webhooks secret (whsec_...) with which `forward` signs."""
     encryption_keys: str = ""
-    """Where private keys of rich notifications are: keyvault:<certificate's URL> or directory:<path>."""
+    """Where private keys of rich notifications are: directory:<path>, keyvault:<certificate's URL> without a version, or
+    keyvault-unwrap:<that URL>, where the vault itself opens data keys and never gives the private key away."""
     subscriptions_file: str = "subscriptions.json"
     """The declared subscriptions; a path relative to the app. Default: subscriptions.json."""
     renewal_schedule: str = ""
@@ -276,9 +279,24 @@ def _webhook_secret(text: str) -> str:
 
 def _key_source(text: str) -> str:
     kind, _, place = text.partition(":")
-    if kind not in {"keyvault", "directory"} or not place:
-        raise ValueError("is neither keyvault:<certificate URL> nor directory:<path>")
-    return text
+    if kind not in {"keyvault", "keyvault-unwrap", "directory"} or not place:
+        raise ValueError(
+            "is none of directory:<path>, keyvault:<certificate URL> and keyvault-unwrap:<certificate URL>"
+        )
+    return text if kind == "directory" else f"{kind}:{_certificate_url(place)}"
+
+
+def _certificate_url(text: str) -> str:
+    url = _url(loopback_http=False)(text)
+    path = urlsplit(url).path
+    if _VERSIONED_CERTIFICATE.fullmatch(path):
+        raise ValueError("names one version of the certificate: leave it out, every enabled version is used")
+    if not _CERTIFICATE.fullmatch(path):
+        raise ValueError(
+            "is not https://<vault>.vault.azure.net/certificates/<name>, "
+            "the name of letters, digits and hyphens, at most 95: with a version it has to fit into 128 characters"
+        )
+    return url
 
 
 def _schedule(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from shared.errors import StorageError
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
-from shared.ports import Clock, SubscriptionStore
+from shared.key_watch import KeyWatch
+from shared.ports import Clock, Declared, SubscriptionStore
 
 _NOT_IN_THIS_VERSION = {
     "event_hub": "pull mode is not in this version",
@@ -18,22 +19,32 @@ _NOT_IN_THIS_VERSION = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The parts by name: an empty tuple for one that runs, else what keeps it from running."""
+    """The parts by name: an empty tuple for one that runs, else what keeps it from running.
+
+    ``declared`` is None where no part runs that needs the subscriptions file.
+    """
 
     parts: Mapping[str, tuple[str, ...]]
     store: SubscriptionStore | None
     now: Clock
+    declared: Declared | None = None
+    keys: KeyWatch | None = None
     absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
 
     def health(self) -> tuple[int, str]:
-        """Answer 200 while every part runs that this version has, else 503 with what is wrong: no values, only names."""
+        """Answer 200 while every part runs that this version has, else 503 with what is wrong: no values, only names.
+
+        A broken subscriptions file is degraded and still 200 while the one before it is in force: a probe must not take down
+        an app that hears everything it heard before.
+        """
         wrong = {part: list(problems) for part, problems in self.parts.items() if problems}
-        body = {
-            "status": "degraded" if wrong else "ok",
-            "parts": sorted(self.parts.keys() - wrong.keys()),
-            "problems": wrong,
-        }
-        return (503 if wrong else 200), json.dumps(body)
+        running = sorted(self.parts.keys() - wrong.keys())
+        stands_still = bool(wrong)
+        if self.declared is not None and self.declared.problems:
+            stands_still |= self.declared.current is None
+            wrong["declaration"] = list(self.declared.problems)
+        body = {"status": "degraded" if wrong else "ok", "parts": running, "problems": wrong}
+        return (503 if stands_still else 200), json.dumps(body)
 
     async def full(self) -> tuple[int, str]:
         """Answer with the parts and one line for each subscription."""
@@ -41,6 +52,15 @@ class Status:
         left_out: dict[str, Any] = {part: list(problems) for part, problems in self.parts.items() if problems}
         left_out |= {part: [why] for part, why in self.absent.items()}
         body: dict[str, Any] = {"now": write_timestamp(self.now()), "running": running, "leftOut": left_out}
+        if self.declared is not None:
+            current = self.declared.current
+            body["declaration"] = {
+                "entries": len(current.subscriptions) if current else None,
+                "digest": current.digest[:12] if current else None,
+                "problems": list(self.declared.problems),
+            }
+        if self.keys is not None:
+            body["encryption"] = await self.keys.report()
         if self.store is not None:
             try:
                 body["subscriptions"] = [_row(row) for row in await self.store.list()]

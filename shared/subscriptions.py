@@ -1,6 +1,7 @@
 """Keeps subscriptions as they are declared: on every tick of the timer, and when Graph sends a lifecycle event.
 
-Both end in the same plan. Not here: the rules (`shared.reconcile`), the requests (`shared.executor`), and catching up by delta
+Both end in the same plan. A broken subscriptions file changes nothing: what it said before stays in force, and while it
+never said anything, nothing is touched. Not here: the rules (`shared.reconcile`), the requests (`shared.executor`), and catching up by delta
 after `missed`, which is not in this version.
 """
 
@@ -15,11 +16,13 @@ from datetime import timedelta
 from typing import Final
 
 from shared.declaration import Declaration, DeclaredSubscription
-from shared.errors import EnvelopeError
+from shared.errors import EnvelopeError, SettingsError
 from shared.executor import Executor
+from shared.fan_out import expand, instance_of
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
-from shared.ports import Clock, EncryptionKeys, Graph, SubscriptionStore
+from shared.group_members import GroupMembers
+from shared.ports import Clock, Declared, EncryptionKeys, Graph, SubscriptionStore
 from shared.reconcile import Circumstances, plan
 from shared.results import Result, Summary
 from shared.settings import Settings
@@ -46,7 +49,7 @@ class Subscriptions:
     def __init__(
         self,
         *,
-        declaration: Declaration,
+        declared: Declared,
         settings: Settings,
         graph: Graph,
         store: SubscriptionStore,
@@ -54,7 +57,8 @@ class Subscriptions:
         now: Clock,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._declaration = declaration
+        self._declared = declared
+        self._members = GroupMembers(graph)
         self._store = store
         self._keys = keys
         self._now = now
@@ -74,17 +78,28 @@ class Subscriptions:
     async def renew(self) -> Summary:
         """Compare everything that is declared with everything that is live, and do what is due.
 
-        Raises StorageError if the table cannot be read; what fails for one subscription is in the summary.
+        The subscriptions file is looked at first, and groups are asked for their members. Raises StorageError if the table
+        cannot be read; what fails for one subscription is in the summary.
         """
-        summary = await self._reconcile(self._declaration.subscriptions, self._store.list)
-        fields = {"declared": len(self._declaration.subscriptions), "actions": len(summary.results)}
+        await self._declared.refresh(at_once=True)
+        declaration = self._declared.current
+        if declaration is None:
+            log_line(_LOGGER, logging.ERROR, "renewal: nothing is declared", {"problems": len(self._declared.problems)})
+            return Summary()
+        await self._declared.keep()
+        members = await self._members.read(
+            each.for_each.group for each in declaration.subscriptions if each.for_each and each.for_each.group
+        )
+        summary = await self._reconcile(lambda rows: expand(declaration, members, rows), self._store.list)
+        fields = {"declared": len(declaration.subscriptions), "actions": len(summary.results)}
         log_line(_LOGGER, logging.INFO, "renewal", fields | {"failed": len(summary.problems)})
         return summary
 
     async def work(self, message: bytes) -> Summary:
         """Act on a lifecycle event. Doing so twice is harmless.
 
-        Raises EnvelopeError for a message that is none of ours, StorageError if the table cannot be read.
+        Raises EnvelopeError for a message that is none of ours, StorageError if the table cannot be read, SettingsError
+        while there is no good declaration.
         """
         work = read_lifecycle_work(message)
         row = await self._store.read(work.name)
@@ -103,19 +118,31 @@ class Subscriptions:
 
     async def _reconcile_one(self, work: LifecycleWork) -> Summary:
         named = frozenset({work.name})
-        declared = [each for each in self._declaration.subscriptions if each.name == work.name]
+        declaration = await self._declaration()
 
         async def one_row() -> Sequence[LiveSubscription]:
             row = await self._store.read(work.name)
             return [row] if row else []
 
+        def declared(rows: Sequence[LiveSubscription]) -> Sequence[DeclaredSubscription]:
+            entry = declaration.find(work.name)
+            # an instance is taken on its row's word: whether its user is still meant is the next tick's question
+            found = [instance_of(entry, row) for row in rows] if entry else []
+            return [each for each in found if each.name == work.name]
+
         if work.lifecycle_event == "subscriptionRemoved":
             return await self._reconcile(declared, one_row, removed=named)
         return await self._reconcile(declared, one_row, forced=named)
 
+    async def _declaration(self) -> Declaration:
+        await self._declared.refresh()
+        if self._declared.current is None:
+            raise SettingsError(self._declared.problems)
+        return self._declared.current
+
     async def _reconcile(
         self,
-        declared: Sequence[DeclaredSubscription],
+        declare: Callable[[Sequence[LiveSubscription]], Sequence[DeclaredSubscription]],
         rows: Callable[[], Awaitable[Sequence[LiveSubscription]]],
         *,
         forced: frozenset[str] = frozenset(),
@@ -124,10 +151,12 @@ class Subscriptions:
         """Plan and execute, and again for what may be tried again within a minute."""
         results: dict[str, Result] = {}
         for _ in range(_MOST_ROUNDS):
+            live = await rows()
+            declared = declare(live)
             key = await self._current_key(declared)
             actions = plan(
                 declared,
-                await rows(),
+                live,
                 self._now(),
                 circumstances=self._circumstances(key),
                 forced=forced,

@@ -15,7 +15,7 @@ from shared.adapters.memory import (
     MemoryTarget,
     Outage,
 )
-from shared.adapters.memory_subscriptions import MemoryEncryptionKeys, MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.change import Change, Services
 from shared.declaration import Declaration
 from shared.envelope import Envelope, Item, read_envelope
@@ -27,6 +27,7 @@ from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
 from shared.pipeline import Pipeline
+from shared.ports import Declared
 from shared.reception import Reception, Reply
 from shared.retrying import Schedule
 from shared.routing import ANY, Registration
@@ -69,6 +70,7 @@ class ServedGraph:
     resources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     troubles: list[Exception] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    preferences: list[str] = field(default_factory=list)
 
     async def request(
         self,
@@ -78,8 +80,9 @@ class ServedGraph:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Mapping[str, Any]:
-        assert (method, body, headers) == ("GET", None, None)
+        assert (method, body) == ("GET", None)
         self.paths.append(path)
+        self.preferences.append((headers or {}).get("Prefer", ""))
         if self.troubles:
             raise self.troubles.pop(0)
         return self.resources[path]
@@ -91,6 +94,7 @@ class Stand:
 
     registrations: Sequence[Registration] = ()
     declaration: Declaration = field(default_factory=builders.declaration)
+    declared: Declared | None = None
     policy: Policy = field(default_factory=builders.policy)
     now: datetime = builders.NOW
     chance: float = 0.5
@@ -161,7 +165,7 @@ class Stand:
     def opener(self) -> Opener:
         return Opener(
             policy=self.policy,
-            known=KnownSubscriptions(self.declaration, self.subscriptions, self.clock),
+            known=KnownSubscriptions(self.declared or MemoryDeclared(self.declaration), self.subscriptions, self.clock),
             tokens=self.tokens,
             encryption_keys=self.encryption_keys,
             payloads=self.payloads,

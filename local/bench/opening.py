@@ -105,7 +105,7 @@ async def _opener(composition: Composition, threads: ThreadPoolExecutor) -> Open
             delivery="webhook",
         )
     )
-    known = KnownSubscriptions(composition.declaration, store, _present)
+    known = KnownSubscriptions(composition.declared, store, _present)
     return replace(composition.pipeline.opener, known=known, threads=threads)
 
 

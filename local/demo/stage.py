@@ -187,7 +187,8 @@ def declare(folder: Path, world: Mapping[str, Any], handlers: Sequence[Any]) -> 
     subscriptions: list[dict[str, Any]] = [{"name": "channels", "resource": "/teams/getAllMessages", **rich}]
     for number, mailbox in enumerate(world["mailboxes"], start=1):
         resource = f"/users/{mailbox['user']}/messages"
-        subscriptions.append({"name": f"mailbox-{number}", "resource": resource, **basic})
+        # the simulator's list of changes, which is the truth that everything is held against, has ordinary ids
+        subscriptions.append({"name": f"mailbox-{number}", "resource": resource, **basic, "immutableIds": False})
     path = folder / "subscriptions.json"
     path.write_text(json.dumps({"subscriptions": subscriptions}, indent=2), encoding="utf-8")
     return path

@@ -14,13 +14,13 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|…|[{}\[\],:]|[^"…{}\[\],:]+', re.DOT
 
 
 def difference(expected: str, actual: str) -> str:
-    """Say in one line where an answer differs from what was expected of it; nothing if it does not.
-
-    Raises ValueError for an expectation that looks like JSON and is none.
-    """
+    """Say in one line where an answer differs from what was expected of it; nothing if it does not."""
     if not expected.startswith(("{", "[")):
         return "" if _is_like(expected, actual) else f"{_short(actual)} is not {_short(expected)}"
-    pattern = read_pattern(expected)
+    try:
+        pattern = read_pattern(expected)
+    except ValueError as problem:
+        return f"what is shown looks like JSON and is none: {problem}"
     try:
         value = json.loads(actual)
     except ValueError:
@@ -29,7 +29,7 @@ def difference(expected: str, actual: str) -> str:
 
 
 def read_pattern(text: str) -> Any:
-    """Return abridged JSON as JSON, with a gap as the text `…`, in an object as a member of that name."""
+    """Return abridged JSON as a value, a gap as the text `…`, in an object as a member of that name. Raises ValueError."""
     written: list[str] = []
     open_brackets: list[str] = []
     last = ""

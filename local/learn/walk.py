@@ -122,8 +122,10 @@ class Walk:
         return (done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip()
 
     def _start(self, words: Sequence[str], command: Command) -> str:
+        log = self._open.enter_context((self.folder / "terminal.log").open("w", encoding="utf-8"))
+        line = [sys.executable, "-u", *words, "0"]
         process = self._open.enter_context(
-            subprocess.Popen([sys.executable, "-u", *words, "0"], cwd=self.folder, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(line, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True)
         )
         self._open.callback(process.kill)
         came = process.stdout.readline().strip() if process.stdout else ""
@@ -132,6 +134,7 @@ class Walk:
         return came
 
     def _call(self, call: Call) -> Done:
+        # an abridged definition is one that a program has printed in full
         self.variables.definitions |= {
             name: value
             for name, value in call.definitions.items()

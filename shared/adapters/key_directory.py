@@ -1,6 +1,6 @@
 """Port ``EncryptionKeys`` on a directory of PEM files, ``<certificate id>.pem``, each a private key and its certificate.
 
-The app never creates key material. Not here: Key Vault.
+The app never creates key material. Not here: Key Vault, see `key_vault`.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from shared.errors import SettingsError
 from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
 from shared.settings import Settings
 
@@ -80,11 +79,9 @@ class KeyDirectory:
 
 
 def open_key_directory(settings: Settings) -> KeyDirectory | None:
-    """Open the directory that ENCRYPTION_KEYS names; None if it names nothing. Raises SettingsError for a key vault."""
+    """Open the directory that ENCRYPTION_KEYS names; None if it names none."""
     kind, _, place = settings.encryption_keys.partition(":")
-    if kind == "keyvault":
-        raise SettingsError(["ENCRYPTION_KEYS: keyvault is not in this version; use directory:<path>"])
-    return KeyDirectory(Path(place)) if place else None
+    return KeyDirectory(Path(place)) if kind == "directory" else None
 
 
 def _read_key(path: Path) -> EncryptionKey:

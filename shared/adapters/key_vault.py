@@ -20,6 +20,8 @@ from shared.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
 _ASK_AGAIN_SECONDS: Final = 5.0
+_TRY_AGAIN_SECONDS: Final = 300.0
+"""For a version that was of no use: its secret may be enabled without a change of the version."""
 _FIRST_WAIT_SECONDS: Final = 30.0
 _LONGEST_WAIT_SECONDS: Final = 900.0
 
@@ -46,7 +48,7 @@ class KeyVault:
         self._monotonic = monotonic
         self._versions: Mapping[str, Version] = {}
         self._keys: dict[str, EncryptionKey] = {}
-        self._useless: dict[str, float] = {}
+        self._useless: dict[str, tuple[float, float]] = {}
         self._current: EncryptionKey | None = None
         self._looked = float("-inf")
         self._failed = float("-inf")
@@ -93,20 +95,25 @@ class KeyVault:
         versions = await self._ask(self._vault.versions)
         self._looked = self._monotonic()
         self._versions = {f"{self._vault.name}-{each.version}": each for each in versions}
-        self._keys = {certificate_id: key for certificate_id, key in self._keys.items() if certificate_id in self._versions}
+        self._keys = {
+            certificate_id: key for certificate_id, key in self._keys.items() if certificate_id in self._versions
+        }
 
     async def _read(self, certificate_id: str, version: Version) -> EncryptionKey | None:
         """Read a version unless that was done; one that is of no use is named in the log once, and passed over."""
         if certificate_id in self._keys:
             return self._keys[certificate_id]
-        if self._useless.get(certificate_id) == version.updated:
+        stamp, tried = self._useless.get(certificate_id, (-1.0, float("-inf")))
+        if stamp == version.updated and self._monotonic() - tried < _TRY_AGAIN_SECONDS:
             return None
         try:
             key = await self._ask(lambda: self._fetch(certificate_id, version))
         except ValueError as problem:
-            self._useless[certificate_id] = version.updated
-            _LOGGER.warning("encryption key %s cannot be used: %s", certificate_id, problem)
+            self._useless[certificate_id] = version.updated, self._monotonic()
+            if stamp != version.updated:
+                _LOGGER.warning("encryption key %s cannot be used: %s", certificate_id, problem)
             return None
+        self._useless.pop(certificate_id, None)
         self._keys[certificate_id] = key
         return key
 
@@ -140,7 +147,8 @@ class KeyVault:
 
     def _wait(self) -> timedelta:
         """Say when to ask again: after as long as the vault has been away already, within limits."""
-        away = self._monotonic() - (self._monotonic() if self._away_since is None else self._away_since)
+        now = self._monotonic()
+        away = now - (now if self._away_since is None else self._away_since)
         return timedelta(seconds=min(max(away, _FIRST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS))
 
 

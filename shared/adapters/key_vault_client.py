@@ -64,6 +64,8 @@ class VaultClient:
     url: str
     name: str
     settings: Settings
+    pause: float = 0.4
+    """Seconds before a request is tried again, doubled the next time."""
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
     _unwrapping: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TOGETHER), repr=False)
 
@@ -145,20 +147,27 @@ class VaultClient:
             return KeysUnavailable(
                 f"{self._place()} does not know the app ({words}): it needs an identity of the vault's own tenant"
             )
-        if status == _FORBIDDEN and "Disabled" in words:
-            return ValueError("its secret or key is disabled, although the certificate's version is not")
+        if what == "read its private key" and (status == _NOT_FOUND or (status == _FORBIDDEN and "Disabled" in words)):
+            return ValueError("its secret is disabled or gone, although the certificate's version is not")
+        if status == _FORBIDDEN and "KeyOperationForbidden" in words:
+            return KeysUnavailable(
+                f"{self._place()} has a key that may not {what.partition(' ')[0]}: "
+                "make a version whose policy has the key usage keyEncipherment"
+            )
         if status == _FORBIDDEN:
             return KeysUnavailable(
                 f"{self._place()} does not let the app {what} ({words}): "
                 f"give its identity the role {_ROLES[what]}, or let it through the vault's firewall"
             )
         if status == _NOT_FOUND:
-            return self._not_there() if what == "list its versions" else ValueError("its secret or key is gone")
+            return self._not_there()
         return KeysUnavailable(f"{self._place()} answered {status} ({words})")
 
     def _not_there(self) -> KeysUnavailable:
         host = urlsplit(self.url).netloc
-        return KeysUnavailable(f"key vault {host} has no certificate {self.name!r}: make it, or correct ENCRYPTION_KEYS")
+        return KeysUnavailable(
+            f"key vault {host} has no certificate {self.name!r}: make it, or correct ENCRYPTION_KEYS"
+        )
 
     def _place(self) -> str:
         return f"key vault {urlsplit(self.url).netloc}, certificate {self.name!r},"
@@ -192,14 +201,14 @@ class VaultClient:
 
     def _identity(self) -> Any:
         if "identity" not in self._made:
-            self._made["identity"] = make_vault_identity(self.settings)
+            self._made["identity"] = make_vault_identity(self.settings, retries=_RETRIES, pause=self.pause)
         return self._made["identity"]
 
     def _options(self) -> dict[str, Any]:
         return {
             "transport": self._transport(),
             "retry_total": _RETRIES,
-            "retry_backoff_factor": 0.4,
+            "retry_backoff_factor": self.pause,
             # the address a token is for is held against the vault's, but for a stand-in on this machine
             "verify_challenge_resource": urlsplit(self.url).hostname not in _LOOPBACK,
         }

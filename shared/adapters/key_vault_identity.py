@@ -9,7 +9,7 @@ from shared.adapters.trust import verify
 from shared.settings import Settings
 
 
-def make_vault_identity(settings: Settings) -> Any:
+def make_vault_identity(settings: Settings, *, retries: int, pause: float) -> Any:
     """Make the asynchronous credential that GRAPH_CREDENTIAL implies; nothing is asked before the first token is wanted."""
     from azure.identity.aio import (  # noqa: PLC0415 - heavy, on first use
         CertificateCredential,
@@ -17,7 +17,8 @@ def make_vault_identity(settings: Settings) -> Any:
         ManagedIdentityCredential,
     )
 
-    options: dict[str, Any] = {
+    patience: dict[str, Any] = {"retry_total": retries, "retry_backoff_factor": pause}
+    options = patience | {
         "authority": settings.authority,
         "disable_instance_discovery": bool(settings.graph_authority),
         "connection_verify": verify(settings.environ),
@@ -31,4 +32,4 @@ def make_vault_identity(settings: Settings) -> Any:
             path = settings.graph_client_certificate_path
             return CertificateCredential(settings.graph_tenant_id, settings.graph_client_id, path, **options)
     # a user-assigned identity is chosen by its client id; in Azure every SDK finds it under this name
-    return ManagedIdentityCredential(client_id=settings.environ.get("AZURE_CLIENT_ID") or None)
+    return ManagedIdentityCredential(client_id=settings.environ.get("AZURE_CLIENT_ID") or None, **patience)

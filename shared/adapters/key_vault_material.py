@@ -10,15 +10,19 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
 
 PKCS12: Final = "application/x-pkcs12"
 PEM: Final = "application/x-pem-file"
-_NOT_EXPORTABLE = "its secret holds no private key, so it is not exportable: use keyvault-unwrap, or an exportable version"
+_NOT_EXPORTABLE = (
+    "its secret holds no private key, so it is not exportable: use keyvault-unwrap, or an exportable version"
+)
 
-_Parts = tuple[object | None, Sequence[x509.Certificate]]
+Parts = tuple[PrivateKeyTypes | None, Sequence[x509.Certificate]]
 
 
 def read_secret(value: str, content_type: str, *, certificate_id: str) -> EncryptionKey:
@@ -29,6 +33,8 @@ def read_secret(value: str, content_type: str, *, certificate_id: str) -> Encryp
         raise ValueError(f"its secret is not {'PKCS#12' if content_type == PKCS12 else 'PEM'}") from problem
     if private is None:
         raise ValueError(_NOT_EXPORTABLE)
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise ValueError("Graph wants an RSA key")  # noqa: TRY004 - the port's word for a version that is of no use
     # a chain may follow or precede the certificate that is the key's own
     public = private.public_key()
     own = next((each for each in certificates if each.public_key() == public), None)
@@ -40,12 +46,12 @@ def read_secret(value: str, content_type: str, *, certificate_id: str) -> Encryp
     return read_encryption_key(pem + own.public_bytes(serialization.Encoding.PEM), certificate_id=certificate_id)
 
 
-def _read_pkcs12(value: str) -> "_Parts":
+def _read_pkcs12(value: str) -> Parts:
     private, own, others = pkcs12.load_key_and_certificates(base64.b64decode(value, validate=True), None)
     return private, [*([own] if own else []), *others]
 
 
-def _read_pem(value: str) -> "_Parts":
+def _read_pem(value: str) -> Parts:
     pem = value.encode("ascii")
     private = None
     if b"PRIVATE KEY-----" in pem:

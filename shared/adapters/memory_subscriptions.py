@@ -1,4 +1,4 @@
-"""Memory twins of what subscriptions need: the store, the keys, and a Graph that knows subscriptions and nothing else.
+"""Memory twins of what subscriptions need: the declaration, the store, the keys, and a Graph that knows subscriptions.
 
 They keep the same contracts as the real adapters, in tests that need no table and no network.
 """
@@ -10,9 +10,46 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.errors import GraphApiError, StorageError
+from shared.declaration import Declaration
+from shared.errors import GraphApiError, KeysUnavailable, StorageError
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
+
+
+@dataclass(slots=True)
+class MemoryDeclared:
+    """A declaration that is not read from anywhere, and changes when somebody assigns another."""
+
+    current: Declaration | None
+    problems: Sequence[str] = ()
+
+    async def refresh(self, *, at_once: bool = False) -> None:
+        """Do nothing: it is always the newest."""
+
+    async def keep(self) -> None:
+        """Do nothing: it was never in danger."""
+
+
+@dataclass(slots=True)
+class MemoryKeptDeclaration:
+    """A text in a field."""
+
+    text: bytes | None = None
+    away: bool = False
+
+    async def read(self) -> bytes | None:
+        """Read it."""
+        self._answer()
+        return self.text
+
+    async def write(self, text: bytes) -> None:
+        """Keep another."""
+        self._answer()
+        self.text = text
+
+    def _answer(self) -> None:
+        if self.away:
+            raise StorageError("storage did not answer")
 
 
 @dataclass(slots=True)
@@ -59,12 +96,15 @@ class MemorySubscriptionStore:
 
 @dataclass(slots=True)
 class MemoryEncryptionKeys:
-    """Keys in a list; the last one is the current one."""
+    """Keys in a list; the last one is the current one. While ``away`` nobody can be asked for a key."""
 
     keys: list[EncryptionKey] = field(default_factory=list)
+    away: bool = False
 
     async def find(self, certificate_id: str) -> EncryptionKey | None:
         """Find a key."""
+        if self.away:
+            raise KeysUnavailable("the key store did not answer")
         return next((key for key in self.keys if key.certificate_id == certificate_id), None)
 
     async def current(self) -> EncryptionKey | None:
@@ -77,9 +117,12 @@ class MemoryGraph:
     """Subscriptions in a dictionary. ``troubles`` are raised by the next requests of a method, in order.
 
     ``lost_answers`` counts requests by method whose answer gets lost although Graph has done what it was asked for.
+    ``pages`` are what it answers to a GET of anything else, by path.
     """
 
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pages: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    preferences: list[str] = field(default_factory=list)
     requests: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     troubles: dict[str, list[GraphApiError]] = field(default_factory=dict)
     lost_answers: dict[str, int] = field(default_factory=dict)
@@ -91,9 +134,11 @@ class MemoryGraph:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - the port has them
+        headers: Mapping[str, str] | None = None,
     ) -> Mapping[str, Any]:
         """Answer as Graph does, after whatever trouble was ordered."""
+        if method == "POST":
+            self.preferences.append((headers or {}).get("Prefer", ""))
         self.requests.append((method, path, dict(body or {})))
         self.before(method, path)
         if self.troubles.get(method):
@@ -118,6 +163,8 @@ class MemoryGraph:
         return dict(self.subscriptions[subscription_id])
 
     def _touch(self, method: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method == "GET" and path in self.pages:
+            return self.pages[path]
         there = self.subscriptions.get(path.removeprefix("/subscriptions/"))
         if there is None:
             raise GraphApiError(f"{method} {path}", status=404, code="ResourceNotFound", message="not found")

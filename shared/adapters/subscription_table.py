@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 
 _TABLE: Final = "subscriptions"
 _PARTITION: Final = "app"
-_TEXTS: Final = ("resource", "change_type", "delivery", "subscription_id", "certificate_id", "digest", "problem")
-_NUMBERS: Final = ("generation", "attempts")
-_FLAGS: Final = ("include_resource_data", "refused")
+_TEXTS: Final = (
+    "resource",
+    "change_type",
+    "delivery",
+    "subscription_id",
+    "former_id",
+    "certificate_id",
+    "notification_query_options",
+    "digest",
+    "problem",
+)
+_NUMBERS: Final = ("generation", "attempts", "lifetime_minutes")
+_FLAGS: Final = ("include_resource_data", "immutable_ids", "refused")
 _TIMES: Final = ("expires", "created", "renewed", "not_before")
 
 

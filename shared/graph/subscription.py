@@ -7,12 +7,14 @@ https://learn.microsoft.com/graph/api/resources/subscription (2026-09)
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import GraphProtocolError
 from shared.graph.catalogue import longest_lifetime
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.timestamp import read_timestamp, write_timestamp
+
+_IMMUTABLE: Final[Mapping[str, str]] = {"Prefer": 'IdType="ImmutableId"'}
 
 _CLOCK_SKEW = timedelta(minutes=2)
 """Graph compares an expiry with its own clock and refuses a second too much."""
@@ -28,6 +30,7 @@ class SubscriptionRequest:
     client_state: str = field(repr=False)
     expires: datetime
     key: EncryptionKey | None = None
+    notification_query_options: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,9 @@ class LiveSubscription:
     The intent is written before the POST, so ``subscription_id`` is empty until Graph's 201 was seen. ``generation``
     counts recreations and is part of the clientState; ``refused`` says that Graph's last answer to a creation was a
     definite no, so that its generation was never used. Until ``not_before`` nobody touches the subscription: somebody is
-    at it (``problem`` is empty), or it waits after a failure.
+    at it (``problem`` is empty), or it waits after a failure. ``lifetime_minutes`` is what was declared when it was last
+    made or renewed, 0 for the longest. ``former_id`` is the subscription that this one takes over from, still to be
+    deleted; until this one exists, ``expires`` is the former one's.
     """
 
     name: str
@@ -61,6 +66,10 @@ class LiveSubscription:
     created: datetime | None = None
     renewed: datetime | None = None
     certificate_id: str = ""
+    immutable_ids: bool = False
+    notification_query_options: str = ""
+    lifetime_minutes: int = 0
+    former_id: str = ""
     digest: str = ""
     problem: str = ""
     refused: bool = False
@@ -69,9 +78,19 @@ class LiveSubscription:
     etag: str = ""
 
 
-def expiry_to_ask(resource: str, *, include_resource_data: bool, now: datetime) -> datetime:
-    """Return the latest expiry that Graph grants for a resource, less what two clocks may differ."""
-    return now + longest_lifetime(resource, include_resource_data=include_resource_data) - _CLOCK_SKEW
+def expiry_to_ask(
+    resource: str, *, include_resource_data: bool, now: datetime, lifetime: timedelta | None = None
+) -> datetime:
+    """Return the expiry to ask for: that of the declared lifetime, else the latest that Graph grants for the resource.
+
+    The latest is asked for less what two clocks may differ. More than the catalogue has is asked for as it is: whoever
+    declares that has declared the entry unchecked.
+    """
+    longest = longest_lifetime(resource, include_resource_data=include_resource_data)
+    safest = longest - _CLOCK_SKEW
+    if lifetime is None or safest < lifetime <= longest:
+        return now + safest
+    return now + lifetime
 
 
 def creation_body(request: SubscriptionRequest) -> dict[str, Any]:
@@ -87,9 +106,19 @@ def creation_body(request: SubscriptionRequest) -> dict[str, Any]:
         "expirationDateTime": write_timestamp(request.expires),
         "clientState": request.client_state,
     }
+    if request.notification_query_options:
+        body["notificationQueryOptions"] = request.notification_query_options
     if request.key is not None:
         body |= {"includeResourceData": True} | _certificate(request.key)
     return body
+
+
+def id_headers(*, immutable_ids: bool) -> Mapping[str, str]:
+    """Give the headers that ask for ids which survive a move; for ``POST /subscriptions`` and for reading an item.
+
+    https://learn.microsoft.com/graph/outlook-immutable-id (2026-03)
+    """
+    return _IMMUTABLE if immutable_ids else {}
 
 
 def renewal_body(*, expires: datetime, key: EncryptionKey | None) -> dict[str, Any]:

@@ -19,9 +19,6 @@ from shared.graph.resource import read_resource
 Problem = tuple[str, str]
 """The property that is to blame, as Graph calls it, and a sentence."""
 
-SHORTEST_LIFETIME: Final = timedelta(minutes=45)
-"""Graph raises what is shorter. https://learn.microsoft.com/graph/api/resources/subscription (2026-09)"""
-
 _NOT_IN_RICH: Final = ("$top", "$skip", "$orderby", "$search", "$count")
 _NOT_SELECTED: Final = frozenset({"body", "uniqueBody"})
 _EXTENDED: Final = re.compile(r"(?:single|multi)ValueExtendedProperties(?:\(|$)", re.IGNORECASE)
@@ -50,8 +47,10 @@ def problems_with(terms: Terms, *, unchecked: bool = False) -> Iterator[Problem]
     if entry is None:
         yield (
             "resource",
-            "Graph has no notifications for it that we know of, and what it does not know it may accept and never send: "
-            'if you are sure, say "unchecked": true',
+            (
+                "Graph has no notifications for it that we know of, and what it does not know it may accept and never "
+                'send: if you are sure, say "unchecked": true'
+            ),
         )
         return
     yield from _problems_with_changes(terms, entry)
@@ -64,7 +63,9 @@ def problem_with_path(resource: str) -> str:
     """Say what is wrong with a resource's path as such; empty if nothing is."""
     path = resource.partition("?")[0]
     if _FUNCTION.search(path):
-        return "a path with a function's parameters cannot be heard in this version: no page shows how its items are named"
+        return (
+            "a path with a function's parameters cannot be heard in this version: no page shows how its items are named"
+        )
     try:
         if read_resource(path).segments[0].lower() == "me":
             return "/me is whoever signed in, and this version signs in as the app: say users/<id>"

@@ -12,9 +12,14 @@ import azure.functions as func
 import pytest
 
 from blueprints.subscriptions import build
-from shared.adapters.memory_subscriptions import MemoryEncryptionKeys, MemoryGraph, MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import (
+    MemoryDeclared,
+    MemoryEncryptionKeys,
+    MemoryGraph,
+    MemorySubscriptionStore,
+)
 from shared.declaration import read_declaration
-from shared.errors import EnvelopeError, GraphApiError, StorageError
+from shared.errors import EnvelopeError, GraphApiError, SettingsError, StorageError
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 
@@ -42,8 +47,9 @@ class Stage:
     pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.declared = MemoryDeclared(read_declaration(json.dumps(DECLARED).encode(), known_handlers=None))
         self.subscriptions = Subscriptions(
-            declaration=read_declaration(json.dumps(DECLARED).encode(), known_handlers=None),
+            declared=self.declared,
             settings=Settings.from_environ(ENVIRON),
             graph=self.graph,
             store=self.store,
@@ -184,6 +190,29 @@ async def test_without_storage_the_message_comes_again(stage: Stage) -> None:
         await stage.tell(lifecycleEvent="missed", name="teams", subscriptionId="x")
     with pytest.raises(StorageError):
         await stage.renew()
+
+
+async def test_with_nothing_declared_nothing_is_touched_and_events_come_again(stage: Stage) -> None:
+    await stage.renew()
+    row, asked = stage.store.rows["teams"], len(stage.graph.requests)
+    stage.declared.current = None
+    stage.now += timedelta(days=2)
+
+    await stage.renew()
+    with pytest.raises(SettingsError):
+        await stage.tell(lifecycleEvent="subscriptionRemoved", name="teams", subscriptionId=row.subscription_id)
+
+    assert (stage.store.rows["teams"], len(stage.graph.requests)) == (row, asked)
+
+
+async def test_an_event_of_what_is_not_declared_any_more_deletes_it(stage: Stage) -> None:
+    await stage.renew()
+    row = stage.store.rows["teams"]
+    stage.declared.current = read_declaration(b'{"subscriptions": []}', known_handlers=None)
+
+    await stage.tell(lifecycleEvent="reauthorizationRequired", name="teams", subscriptionId=row.subscription_id)
+
+    assert "teams" not in stage.store.rows
 
 
 async def test_cancellation_never_leaves_a_function(stage: Stage) -> None:

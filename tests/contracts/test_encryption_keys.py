@@ -1,23 +1,25 @@
-"""Port EncryptionKeys, on a directory of PEM files and on the memory twin."""
+"""Port EncryptionKeys, on a directory of PEM files, on a Key Vault in both of its ways, and on the memory twin."""
 
+import base64
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from shared.adapters.key_directory import KeyDirectory, open_key_directory
 from shared.adapters.memory_subscriptions import MemoryEncryptionKeys
-from shared.errors import SettingsError
 from shared.graph.encrypted_content import read_encryption_key
 from shared.ports import EncryptionKeys
 from shared.settings import Settings
+from tests.contracts.key_vaults import running_vault, unwrap, wrap
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -62,34 +64,70 @@ def clocks() -> Clocks:
     return Clocks()
 
 
-@pytest.fixture(params=["memory", "directory"])
-def keys(
-    request: pytest.FixtureRequest, tmp_path: Path, private: rsa.RSAPrivateKey, clocks: Clocks
-) -> Iterator[EncryptionKeys]:
+@dataclass(frozen=True)
+class Shop:
+    """One of the port's adapters, with an old key and a new one, and what they are called there."""
+
+    keys: EncryptionKeys
+    old: str
+    new: str
+
+
+@pytest.fixture(params=["memory", "directory", "keyvault", "keyvault-unwrap"])
+async def shop(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    private: rsa.RSAPrivateKey,
+    clocks: Clocks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Shop]:
     old, new = _pem(private, begins=timedelta(days=-9)), _pem(private, begins=timedelta(days=-1))
     if request.param == "memory":
-        yield MemoryEncryptionKeys(
-            [read_encryption_key(old, certificate_id="old"), read_encryption_key(new, certificate_id="new")]
-        )
+        keys = [read_encryption_key(old, certificate_id="old"), read_encryption_key(new, certificate_id="new")]
+        yield Shop(MemoryEncryptionKeys(keys), "old", "new")
         return
-    (tmp_path / "new.pem").write_bytes(new)
-    (tmp_path / "old.pem").write_bytes(old)
-    yield clocks.make(tmp_path)
+    if request.param == "directory":
+        (tmp_path / "new.pem").write_bytes(new)
+        (tmp_path / "old.pem").write_bytes(old)
+        yield Shop(clocks.make(tmp_path), "old", "new")
+        return
+    async with running_vault(monkeypatch) as stand:
+        make = stand.vault.certificates.make
+        late, early = [make("earshot", key=private, begins=timedelta(days=days)).version for days in (-1, -9)]
+        vault = stand.open(unwraps=request.param == "keyvault-unwrap")
+        yield Shop(vault, f"earshot-{early}", f"earshot-{late}")
 
 
-async def test_every_key_is_found_and_the_newest_is_current(keys: EncryptionKeys, private: rsa.RSAPrivateKey) -> None:
-    current, old = await keys.current(), await keys.find("old")
+async def test_every_key_is_found_and_the_newest_is_current(shop: Shop, private: rsa.RSAPrivateKey) -> None:
+    current, old = await shop.keys.current(), await shop.keys.find(shop.old)
 
     assert current is not None
     assert old is not None
-    assert (current.certificate_id, old.certificate_id) == ("new", "old")
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
-    assert old.unwrap(private.public_key().encrypt(b"aes", oaep)) == b"aes"
+    assert (current.certificate_id, old.certificate_id) == (shop.new, shop.old)
+    assert await unwrap(old, wrap(private, b"aes")) == b"aes"
+    assert current.thumbprint != old.thumbprint
 
 
-@pytest.mark.parametrize("certificate_id", ["unknown", "", "../old", "old.pem"])
-async def test_an_unknown_id_is_none(keys: EncryptionKeys, certificate_id: str) -> None:
-    assert await keys.find(certificate_id) is None
+async def test_what_does_not_open_is_a_value_error(shop: Shop) -> None:
+    stranger = rsa.generate_private_key(65537, 2048)
+    key = await shop.keys.find(shop.old)
+
+    assert key is not None
+    with pytest.raises(ValueError, match=r"\w"):
+        await unwrap(key, wrap(stranger, b"aes"))
+
+
+async def test_an_id_fits_into_what_graph_allows(shop: Shop) -> None:
+    current = await shop.keys.current()
+
+    assert current is not None
+    assert 1 <= len(current.certificate_id) <= 128
+    assert base64.b64decode(current.certificate)
+
+
+@pytest.mark.parametrize("certificate_id", ["unknown", "", "../old", "old.pem", "earshot-", f"earshot-{'0' * 32}"])
+async def test_an_unknown_id_is_none(shop: Shop, certificate_id: str) -> None:
+    assert await shop.keys.find(certificate_id) is None
 
 
 async def test_what_is_expired_or_not_valid_yet_is_not_current_and_is_still_found(
@@ -175,5 +213,4 @@ def test_the_setting_chooses_the_directory(tmp_path: Path) -> None:
 
     assert open_("") is None
     assert open_(f"directory:{tmp_path}") is not None
-    with pytest.raises(SettingsError, match="not in this version"):
-        open_("keyvault:https://v.vault.azure.net/certificates/c")
+    assert open_("keyvault:https://v.vault.azure.net/certificates/c") is None

@@ -16,7 +16,12 @@ from cryptography.x509.oid import NameOID
 from local.graph.simulator import Simulator
 from shared.adapters.credential import Credential, graph_scope
 from shared.adapters.graph_api import GraphApi
-from shared.adapters.memory_subscriptions import MemoryEncryptionKeys, MemoryGraph, MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import (
+    MemoryDeclared,
+    MemoryEncryptionKeys,
+    MemoryGraph,
+    MemorySubscriptionStore,
+)
 from shared.declaration import read_declaration
 from shared.errors import GraphApiError
 from shared.graph.encrypted_content import read_encryption_key
@@ -172,7 +177,9 @@ async def house(simulator: Simulator, receiver: Receiver, pem: bytes) -> AsyncIt
     )
     store, api = MemorySubscriptionStore(), _open(simulator)
     subscriptions = Subscriptions(
-        declaration=read_declaration(json.dumps({"subscriptions": declared}).encode(), known_handlers=None),
+        declared=MemoryDeclared(
+            read_declaration(json.dumps({"subscriptions": declared}).encode(), known_handlers=None)
+        ),
         settings=settings,
         graph=api,
         store=store,

@@ -96,7 +96,7 @@ def test_without_settings_the_app_runs_and_names_every_one_that_it_lacks(tmp_pat
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "the subscriptions file is not JSON"),
+        ("{", "the subscriptions file: it is not JSON"),
         (json.dumps({"subscriptions": [{"name": "A B", "resource": "/nowhere", "changeType": "x"}]}), "A B"),
         (
             json.dumps(
@@ -116,14 +116,16 @@ def test_without_settings_the_app_runs_and_names_every_one_that_it_lacks(tmp_pat
     ],
     ids=["no JSON", "no subscription", "no such handler"],
 )
-def test_a_broken_subscriptions_file_stops_what_needs_it_and_says_why(tmp_path: Path, text: str, told: str) -> None:
+def test_a_subscriptions_file_that_was_never_good_says_why_and_stops_no_part(
+    tmp_path: Path, text: str, told: str
+) -> None:
     """The webhook goes on taking what Graph sends: it is kept until the file is mended."""
     with hosted(tmp_path, ENOUGH, text) as host:
         wrong = problems(host, 503)
 
-    assert "webhook" not in wrong
-    assert told in " ".join(wrong["processor"])
-    assert told in " ".join(wrong["subscriptions"])
+    assert wrong.keys() == {"declaration"}
+    assert told in " ".join(wrong["declaration"])
+    assert "(line 1, " in wrong["declaration"][0]
 
 
 def test_with_enough_settings_every_part_runs(tmp_path: Path) -> None:

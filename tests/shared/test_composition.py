@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import azure.functions as func
 import pytest
 
 from shared.composition import Composition, blueprints, read_settings
-from shared.errors import SettingsError
 from shared.settings import Settings
 from tests.builders import CLIENT_ID, TENANT
 
@@ -75,23 +75,26 @@ def test_with_good_settings_every_part_is_there(compose: Compose, caplog: pytest
     assert caplog.messages == []
 
 
-def test_a_subscriptions_file_that_is_wrong_leaves_the_webhook_running(
+def test_a_subscriptions_file_that_is_wrong_leaves_every_part_running(
     compose: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is accepted meanwhile waits on the queue."""
+    """What is accepted meanwhile waits on the queue, until the file is mended or an earlier one is found."""
     with caplog.at_level(logging.ERROR):
         found = functions(compose(ENTRY | {"handlers": ["nobody"]}).blueprints())
 
-    assert {"notifications", "lifecycle", "feeds"} <= found
-    assert not found & {"processor", "renewal", "subscription_work"}
+    assert {"notifications", "lifecycle", "feeds", "processor", "renewal", "subscription_work"} <= found
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("processor, subscriptions will not run: ")
+    assert caplog.messages[0].startswith(
+        "the subscriptions file is wrong; what was kept of an earlier one is looked for"
+    )
     assert caplog.messages[0].count("'nobody'") == 1
 
 
 def test_a_subscriptions_file_that_is_not_there_is_said(compose: Compose) -> None:
-    with pytest.raises(SettingsError, match=r"SUBSCRIPTIONS_FILE .* cannot be read \(FileNotFoundError\)"):
-        _ = compose(SUBSCRIPTIONS_FILE="nosuch.json").declaration
+    declared = compose(SUBSCRIPTIONS_FILE="nosuch.json").declared
+
+    assert declared.current is None
+    assert re.fullmatch(r"SUBSCRIPTIONS_FILE .* cannot be read \(FileNotFoundError\)", declared.problems[0])
 
 
 def test_every_target_that_is_wrong_is_said_with_its_subscription(compose: Compose) -> None:
@@ -103,10 +106,9 @@ def test_every_target_that_is_wrong_is_said_with_its_subscription(compose: Compo
             ("two", "/chats/getAllMessages", "https://e.example"),
         )
     ]
-    with pytest.raises(SettingsError) as error:
-        _ = compose(*entries).declaration
+    problems = compose(*entries).declared.problems
 
-    assert [problem.split(":")[0] for problem in error.value.problems] == [
+    assert [problem.split(":")[0] for problem in problems] == [
         "subscription 'one'",
         "subscription 'one'",
         "subscription 'two'",
@@ -116,7 +118,9 @@ def test_every_target_that_is_wrong_is_said_with_its_subscription(compose: Compo
 def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
     entry = ENTRY | {"handlers": [{"forward": {"to": "https://e.example"}}]}
 
-    assert compose(entry).declaration.find("teams") is not None
+    current = compose(entry).declared.current
+    assert current
+    assert current.find("teams")
 
 
 def test_the_environment_is_read_once_and_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:

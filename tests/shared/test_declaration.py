@@ -1,13 +1,14 @@
 """subscriptions.json is read, or every problem in it is said at once."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.declaration import read_declaration
+from shared.declaration import ForEach, read_declaration
 from shared.errors import SettingsError
 from shared.routing import HandlerChoice
 
@@ -23,7 +24,7 @@ MAIL: dict[str, Any] = {"name": "mail", "resource": "users/u/messages", "changeT
 
 
 def _write(*entries: Any, **more: Any) -> bytes:
-    return json.dumps({"subscriptions": entries} | more).encode()
+    return json.dumps({"subscriptions": entries} | more, indent=1).encode()
 
 
 def _problems(*entries: Any, known: frozenset[str] | None = None) -> tuple[str, ...]:
@@ -72,13 +73,13 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
         MAIL | {"name": "hub", "delivery": "eventhub", "resource": "users/h/messages"},
         MAIL | {"name": "mine", "resource": "/me/messages"},
         MAIL | {"name": "typo", "handlers": ["fed"], "resource": "users/t/messages"},
+        MAIL | {"name": "Shouted", "lifetime": 5},
         MAIL,
         MAIL,
         known=frozenset({"feed"}),
     )
 
     assert [problem.split(":")[0] for problem in problems] == [
-        "subscription 'mail'",
         "subscription 'root'",
         "subscription 'people'",
         "subscription 'people'",
@@ -86,11 +87,17 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
         "subscription 'hub'",
         "subscription 'mine'",
         "subscription 'typo'",
+        "subscription 'Shouted'",
+        "subscription 'Shouted'",
+        "subscription 'mail'",
+        "subscription 'mail'",
     ]
-    assert "never has changes of type created, only updated" in problems[1]
-    assert "$select" in problems[4]
-    assert "pull mode" in problems[5]
-    assert "no handler 'fed'" in problems[7]
+    assert "never has changes of type created, only updated" in problems[0]
+    assert "$select" in problems[3]
+    assert "pull mode" in problems[4]
+    assert "no handler 'fed'" in problems[6]
+    assert problems[0].endswith("(line 6, $.subscriptions[0].changeType)")
+    assert problems[-1].endswith("(line 51, $.subscriptions[8].name)")
 
 
 def test_two_that_hear_the_same_are_a_problem() -> None:
@@ -106,24 +113,121 @@ def test_rich_mail_with_select_is_fine() -> None:
     assert read_declaration(_write(rich), known_handlers=None).subscriptions[0].include_resource_data
 
 
-def test_a_resource_newer_than_our_table_is_left_to_graph() -> None:
-    new = MAIL | {"resource": "brandNew/things", "includeResourceData": True}
+def test_a_resource_that_the_catalogue_lacks_is_left_to_graph_only_if_somebody_insists() -> None:
+    new = MAIL | {"resource": "brandNew/things", "includeResourceData": True, "lifetimeMinutes": 9000}
 
-    assert read_declaration(_write(new), known_handlers=None).find("mail")
+    [problem] = _problems(new)
+    assert '"unchecked": true' in problem
+    assert read_declaration(_write(new | {"unchecked": True}), known_handlers=None).find("mail")
+
+
+def test_unchecked_leaves_the_form_of_the_path_and_the_names_to_us() -> None:
+    problems = _problems(MAIL | {"resource": "/me/messages", "unchecked": True, "handlers": ["x"]}, known=frozenset())
+
+    assert len(problems) == 2
+
+
+def test_what_may_be_said_of_one_subscription_is_read() -> None:
+    jobs = {
+        "name": "jobs",
+        "resource": "print/printers/p/jobs",
+        "changeType": "updated",
+        "notificationQueryOptions": "$filter = isFetchable eq true",
+        "lifetimeMinutes": 120,
+    }
+    declared, mail, mutable = read_declaration(
+        _write(jobs, MAIL, MAIL | {"name": "mutable", "resource": "users/v/messages", "immutableIds": False}),
+        known_handlers=None,
+    ).subscriptions
+
+    assert declared.notification_query_options == "$filter = isFetchable eq true"
+    assert (declared.lifetime, declared.lifetime_minutes, mail.lifetime_minutes) == (timedelta(hours=2), 120, 0)
+    assert (declared.immutable_ids, mail.immutable_ids, mutable.immutable_ids) == (False, True, False)
+
+
+GROUP = "ABCDEF00-0000-4000-8000-00000000000A"
+EACH: dict[str, Any] = MAIL | {"resource": "users/{user}/messages"}
+
+
+def test_an_entry_for_many_users_is_read() -> None:
+    people, group = read_declaration(
+        _write(
+            EACH | {"forEach": {"users": ["a@contoso.com", "b@contoso.com"]}},
+            EACH | {"name": "events", "resource": "users('{user}')/events", "forEach": {"group": GROUP}},
+        ),
+        known_handlers=None,
+    ).subscriptions
+
+    assert people.for_each == ForEach(users=("a@contoso.com", "b@contoso.com"))
+    assert group.for_each == ForEach(group=GROUP.lower())
+    assert people.immutable_ids
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (MAIL | {"forEach": "users"}, "'forEach' was unexpected"),
+        (EACH, "only together with forEach"),
+        (MAIL | {"forEach": {"users": ["u"]}}, "needs {user} once"),
+        (EACH | {"resource": "users/x{user}/messages", "forEach": {"users": ["u"]}}, "needs {user} once"),
+        (EACH | {"forEach": {"group": "sales"}}, "forEach.group)"),
+        (EACH | {"forEach": {"users": ["a/b"]}}, "forEach.users[0])"),
+        (EACH | {"forEach": {}}, "must have 1 property"),
+        (EACH | {"forEach": {"users": [], "group": GROUP}}, "must have 1 property and no more"),
+    ],
+)
+def test_an_entry_for_nobody_in_particular_is_refused(entry: dict[str, Any], expected: str) -> None:
+    problems = _problems(entry)
+
+    assert any(expected in problem for problem in problems), problems
+
+
+def test_an_instance_that_hears_the_same_as_somebody_else_is_a_problem() -> None:
+    [problem] = _problems(MAIL, EACH | {"name": "each", "forEach": {"users": ["v", "U"]}})
+
+    assert "subscription 'each': it hears the same as 'mail'" in problem
+
+
+def test_a_handler_is_asked_about_by_whoever_knows_it() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_declaration(
+            _write(TEAMS), known_handlers=None, check_handler=lambda choice: ["bad"] if choice.options else []
+        )
+
+    assert caught.value.problems == ("subscription 'teams-messages': bad (line 11, $.subscriptions[0].handlers[1])",)
+
+
+def test_what_is_no_json_is_refused_with_its_place() -> None:
+    with pytest.raises(SettingsError, match=r"not JSON: Expecting ',' delimiter \(line 2, column 3\)"):
+        read_declaration(b'{"subscriptions": []\n  "x": 1}', known_handlers=None)
+
+
+def test_a_problem_repeats_nothing_that_health_should_not_show() -> None:
+    """Health shows problems to anybody: names of entries and handlers, but no resource, no user."""
+    person = "secret.person@contoso.com"
+    problems = _problems(
+        MAIL | {"resource": f"users/{person}/moon"},
+        EACH | {"name": "each", "forEach": {"users": [f"{person}/x"]}},
+        MAIL | {"name": "long", "resource": f"users/{person}/{'x' * 3000}"},
+        MAIL | {"name": "select", "resource": f"users/{person}/messages?$select=x", "notificationQueryOptions": person},
+    )
+
+    assert len(problems) >= 4
+    assert not any("secret" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (MAIL | {"forEvery": "user"}, "'forEvery' was unexpected"),
+        (MAIL | {"lifetimeMinutes": 59}, "it must be 60 or more"),
         (MAIL | {"name": "Mail"}, "subscription 'Mail'"),
-        (MAIL | {"name": "x" * 41}, "does not match"),
-        (MAIL | {"changeType": "created,moved"}, "changeType"),
+        (MAIL | {"name": "x" * 41}, "it must have the form"),
+        (MAIL | {"changeType": "created,moved"}, "(line 6, $.subscriptions[0].changeType)"),
         ({"name": "mail", "resource": "users"}, "'changeType' is a required property"),
         ({"resource": "users", "changeType": "updated"}, "subscription number 1"),
-        (MAIL | {"handlers": [{"feed": {}, "dlp": {}}]}, "handlers/0"),
-        (MAIL | {"handlers": [{"feed": "x"}]}, "handlers/0"),
-        (MAIL | {"delivery": "pigeon"}, "pigeon"),
+        (MAIL | {"handlers": [{"feed": {}, "dlp": {}}]}, "handlers[0]"),
+        (MAIL | {"handlers": [{"feed": "x"}]}, "handlers[0].feed"),
+        (MAIL | {"delivery": "pigeon"}, "it must be one of webhook or eventhub"),
         ("mail", "subscription number 1"),
     ],
 )

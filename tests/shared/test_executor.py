@@ -346,3 +346,141 @@ async def test_each_action_is_one_line_without_a_secret(world: World, caplog: py
     assert "name=teams action=create outcome=created" in line
     assert world.row.subscription_id in line
     assert world.asked("POST")[0]["clientState"] not in line
+
+
+MAIL = DeclaredSubscription(
+    name="mail", resource="users/u/messages", change_types=("created",), immutable_ids=True, lifetime=timedelta(hours=2)
+)
+MORE_MAIL = replace(MAIL, change_types=("created", "deleted"))
+
+
+async def test_what_is_declared_is_asked_for(world: World) -> None:
+    await world.tick(replace(MAIL, notification_query_options="$filter = x"))
+
+    [asked] = world.asked("POST")
+    assert world.graph.preferences == ['IdType="ImmutableId"']
+    assert asked["notificationQueryOptions"] == "$filter = x"
+    assert (world.row.immutable_ids, world.row.expires) == (True, START + timedelta(hours=2))
+    assert (await world.tick(replace(MAIL, notification_query_options="$filter = x"))).results == ()
+
+
+async def test_what_has_no_immutable_ids_is_not_asked_for_them(world: World) -> None:
+    await world.tick(TEAMS)
+
+    assert world.graph.preferences == [""]
+
+
+async def test_another_lifetime_is_patched(world: World) -> None:
+    await world.tick(MAIL)
+    await world.tick(replace(MAIL, lifetime=None))
+
+    assert len(world.asked("PATCH")) == 1
+    assert world.row.expires == START + timedelta(minutes=10_078)
+    assert (await world.tick(replace(MAIL, lifetime=None))).results == ()
+
+
+async def test_a_flag_that_no_patch_can_change_recreates_and_the_old_one_goes_first(world: World) -> None:
+    await world.tick(MAIL)
+    await world.tick(replace(MAIL, immutable_ids=False))
+
+    assert [method for method, _, _ in world.graph.requests] == ["POST", "DELETE", "POST"]
+    assert world.graph.preferences[1] == ""
+    assert len(world.graph.subscriptions) == 1
+
+
+async def test_where_two_may_coexist_the_new_one_is_made_first(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.tick(MAIL)
+    former = world.row.subscription_id
+    world.graph.before = lambda method, _: seen.append((method, world.row.former_id))
+    seen: list[tuple[str, str]] = []
+
+    [result] = (await world.tick(MORE_MAIL)).results
+
+    assert seen == [("POST", former), ("DELETE", former)]
+    assert (result.outcome, world.row.generation, world.row.former_id) == ("recreated", 2, "")
+    assert list(world.graph.subscriptions) == [world.row.subscription_id] != [former]
+    assert "gap" not in caplog.text
+    assert (await world.tick(MORE_MAIL)).results == ()
+
+
+async def test_while_the_new_one_is_refused_the_old_one_goes_on(world: World) -> None:
+    await world.tick(MAIL)
+    former = world.row.subscription_id
+    world.graph.troubles["POST"] = [_refuse(403, "quota")]
+    await world.tick(MORE_MAIL)
+
+    assert list(world.graph.subscriptions) == [former]
+    assert (world.row.former_id, world.row.subscription_id) == (former, "")
+    world.now += timedelta(hours=1)
+    await world.tick(MORE_MAIL)
+
+    assert list(world.graph.subscriptions) == [world.row.subscription_id]
+    assert (world.row.former_id, world.row.generation) == ("", 2)
+
+
+async def test_an_old_one_that_cannot_be_deleted_yet_is_deleted_later(world: World) -> None:
+    await world.tick(MAIL)
+    former = world.row.subscription_id
+    world.graph.troubles["DELETE"] = [_refuse(503)]
+    await world.tick(MORE_MAIL)
+    assert len(world.graph.subscriptions) == 2
+    assert world.row.former_id == former
+
+    [result] = (await world.tick(MORE_MAIL)).results
+
+    assert result.outcome == "retired"
+    assert former not in world.graph.subscriptions
+    assert (await world.tick(MORE_MAIL)).results == ()
+
+
+async def test_a_change_that_is_taken_back_makes_way_for_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Graph refuses to have again what the former subscription still is."""
+    await world.tick(MAIL)
+    former = world.row.subscription_id
+    world.graph.troubles["POST"] = [_refuse(500)]
+    await world.tick(MORE_MAIL)
+    world.now += timedelta(minutes=30)
+    await world.tick(MAIL)
+
+    assert list(world.graph.subscriptions) == [world.row.subscription_id] != [former]
+    assert world.row.former_id == ""
+    assert "had to go first" in caplog.text
+    assert (await world.tick(MAIL)).results == ()
+
+
+async def test_a_removed_entry_takes_its_former_subscription_along(world: World) -> None:
+    await world.tick(MAIL)
+    world.graph.troubles["DELETE"] = [_refuse(503)]
+    await world.tick(MORE_MAIL)
+    await world.tick()
+
+    assert (world.graph.subscriptions, world.store.rows) == ({}, {})
+
+
+async def test_an_old_one_that_expires_before_the_new_one_is_made_leaves_a_gap(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.tick(MAIL)
+    world.graph.troubles["POST"] = [_refuse(500)]
+    await world.tick(MORE_MAIL)
+    world.now += timedelta(hours=3)
+
+    await world.tick(MORE_MAIL)
+
+    assert world.row.subscription_id in world.graph.subscriptions
+    assert "subscription gap" in caplog.text
+
+
+async def test_a_new_one_whose_answer_was_lost_is_found_and_the_old_one_goes(world: World) -> None:
+    await world.tick(MAIL)
+    former = world.row.subscription_id
+    world.graph.lost_answers["POST"] = 1
+    await world.tick(MORE_MAIL)
+    assert len(world.graph.subscriptions) == 2
+    world.now += timedelta(minutes=10)
+
+    [result] = (await world.tick(MORE_MAIL)).results
+
+    assert result.outcome == "adopted"
+    assert list(world.graph.subscriptions) == [world.row.subscription_id] != [former]
+    assert (await world.tick(MORE_MAIL)).results == ()

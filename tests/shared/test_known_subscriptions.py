@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.memory_subscriptions import MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
+from shared.declaration import ForEach
 from shared.graph.client_state import ClientState
 from shared.graph.subscription import LiveSubscription
-from shared.known_subscriptions import KnownSubscriptions
-from tests.builders import NAME, NOW, declaration, live
+from shared.known_subscriptions import KnownSubscriptions, NothingDeclared
+from tests.builders import NAME, NOW, declaration, declared, live
 
 
 class Counting(MemorySubscriptionStore):
@@ -28,7 +29,7 @@ class Known:
     def __init__(self, *rows: LiveSubscription) -> None:
         self.now: datetime = NOW
         self.store = Counting(rows={row.name: row for row in rows})
-        self.known = KnownSubscriptions(declaration(), self.store, lambda: self.now)
+        self.known = KnownSubscriptions(MemoryDeclared(declaration()), self.store, lambda: self.now)
 
     async def good(self, generation: int, name: str = NAME) -> bool:
         return await self.known.find(ClientState(name=name, generation=generation)) is not None
@@ -46,6 +47,47 @@ async def test_a_name_without_a_row_or_a_declaration_is_not_good() -> None:
 
 async def test_an_instance_of_a_declared_name_is_good() -> None:
     assert await Known(live(name=f"{NAME}~a1", generation=3)).good(3, f"{NAME}~a1")
+
+
+async def test_an_instance_brings_items_of_its_own_user_only() -> None:
+    """The row says who it is: who is in a group is not known here."""
+    mail = declared(name="mail", resource="users/{user}/messages", for_each=ForEach(group="g"))
+    store = Counting(rows={"mail~1": live(name="mail~1", resource="users/u1/messages")})
+    known = KnownSubscriptions(MemoryDeclared(declaration(mail)), store, lambda: NOW)
+    state = ClientState(name="mail~1", generation=3)
+
+    found = await known.find(state)
+
+    assert found
+    assert (found.name, found.resource) == ("mail~1", "users/u1/messages")
+    assert known.recall(state) is found
+    assert await known.find(ClientState(name="mail~2", generation=1)) is None
+
+
+async def test_another_declaration_is_in_force_at_once_and_takes_no_look_at_the_table() -> None:
+    store, declared_now = Counting(rows={NAME: live()}), MemoryDeclared(declaration())
+    known = KnownSubscriptions(declared_now, store, lambda: NOW)
+    state = ClientState(name=NAME, generation=3)
+    await known.find(state)
+    declared_now.current = declaration(declared(handlers=()))
+
+    assert known.recall(state) is None
+    found = await known.find(state)
+    assert found
+    assert found.handlers == ()
+    assert known.recall(state) is found
+    assert store.looks == 1
+
+    declared_now.current = declaration(declared(name="other"))
+    assert (known.recall(state), await known.find(state)) == (None, None)
+
+
+async def test_while_nothing_was_ever_declared_nothing_can_be_told() -> None:
+    known = KnownSubscriptions(MemoryDeclared(None), Counting(), lambda: NOW)
+
+    assert known.recall(ClientState(name=NAME, generation=3)) is None
+    with pytest.raises(NothingDeclared):
+        await known.find(ClientState(name=NAME, generation=3))
 
 
 async def test_the_table_is_looked_at_twice_a_minute() -> None:

@@ -16,6 +16,7 @@ from shared.reconcile import (
     Delete,
     Recreate,
     Renew,
+    Retire,
     plan,
     renewal_point,
     write_digest,
@@ -38,7 +39,10 @@ def _live(declared: DeclaredSubscription, *, now: datetime = NOW, here: Circumst
         delivery=declared.delivery,
         subscription_id=f"id-of-{declared.name}",
         created=now,
-        expires=expiry_to_ask(declared.resource, include_resource_data=rich, now=now),
+        expires=expiry_to_ask(declared.resource, include_resource_data=rich, now=now, lifetime=declared.lifetime),
+        lifetime_minutes=declared.lifetime_minutes,
+        immutable_ids=declared.immutable_ids,
+        notification_query_options=declared.notification_query_options,
         certificate_id=here.certificate_id if rich else "",
         digest=write_digest(declared, here),
         etag="1",
@@ -52,10 +56,19 @@ def _apply(rows: list[LiveSubscription], actions: tuple[Action, ...], now: datet
         match action:
             case Create(declared=declared, generation=generation) | Recreate(declared=declared, generation=generation):
                 after[action.name] = replace(_live(declared, now=now), generation=generation)
-            case Renew(row=row):
-                expires = expiry_to_ask(row.resource, include_resource_data=row.include_resource_data, now=now)
-                certificate_id = HERE.certificate_id if row.include_resource_data else ""
-                after[row.name] = replace(row, renewed=now, expires=expires, certificate_id=certificate_id, attempts=0)
+            case Renew(row=row, declared=declared):
+                rich, lifetime = row.include_resource_data, declared.lifetime
+                after[row.name] = replace(
+                    row,
+                    renewed=now,
+                    expires=expiry_to_ask(row.resource, include_resource_data=rich, now=now, lifetime=lifetime),
+                    lifetime_minutes=declared.lifetime_minutes,
+                    certificate_id=HERE.certificate_id if rich else "",
+                    former_id="",
+                    attempts=0,
+                )
+            case Retire(row=row):
+                after[row.name] = replace(row, former_id="")
             case Delete(row=row):
                 del after[row.name]
     return list(after.values())
@@ -115,6 +128,8 @@ def test_renewals_are_spread() -> None:
         replace(TEAMS, resource="chats/getAllMessages"),
         replace(TEAMS, change_types=("created", "deleted")),
         replace(TEAMS, include_resource_data=True),
+        replace(TEAMS, immutable_ids=True),
+        replace(TEAMS, notification_query_options="$filter = isFetchable eq true"),
     ],
 )
 def test_what_no_patch_can_change_is_recreated(changed: DeclaredSubscription) -> None:
@@ -122,6 +137,61 @@ def test_what_no_patch_can_change_is_recreated(changed: DeclaredSubscription) ->
 
     assert isinstance(action, Recreate)
     assert action.generation == 4
+
+
+def test_another_lifetime_is_patched_and_then_left_alone() -> None:
+    shorter = replace(TEAMS, lifetime=timedelta(hours=2))
+
+    [action] = plan([shorter], [_live(TEAMS)], NOW, circumstances=HERE)
+    [row] = _apply([_live(TEAMS)], (action,), NOW)
+
+    assert isinstance(action, Renew)
+    assert row.expires == NOW + timedelta(hours=2)
+    assert plan([shorter], [row], NOW, circumstances=HERE) == ()
+    assert [type(each) for each in plan([TEAMS], [row], NOW, circumstances=HERE)] == [Renew]
+
+
+MAIL = DeclaredSubscription(name="mail", resource="users/u/messages", change_types=("created",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "overlaps"),
+    [
+        (MAIL, replace(MAIL, change_types=("created", "deleted")), True),
+        (MAIL, replace(MAIL, resource="users/u/mailFolders/inbox/messages"), True),
+        (MAIL, replace(MAIL, immutable_ids=True), False),  # Graph would answer 409: the same resource, the same changes
+        (MAIL, replace(MAIL, resource="teams/getAllMessages"), False),
+        (TEAMS, replace(TEAMS, change_types=("created", "deleted")), False),  # a quota of one
+        (replace(MAIL, resource="brandNew"), replace(MAIL, resource="brandNew/things"), False),
+    ],
+)
+def test_a_new_one_is_made_first_only_where_two_may_coexist(
+    before: DeclaredSubscription, after: DeclaredSubscription, *, overlaps: bool
+) -> None:
+    [action] = plan([after], [_live(before)], NOW, circumstances=HERE)
+
+    assert isinstance(action, Recreate)
+    assert action.overlaps is overlaps
+
+
+def test_what_is_gone_overlaps_nothing() -> None:
+    row, wanted = _live(MAIL), replace(MAIL, change_types=("deleted",))
+    assert row.expires
+
+    for actions in (
+        plan([wanted], [row], NOW, circumstances=HERE, removed=frozenset({"mail"})),
+        plan([wanted], [row], row.expires, circumstances=HERE),
+        plan([wanted], [replace(row, former_id="f")], NOW, circumstances=HERE),
+    ):
+        [action] = actions
+        assert isinstance(action, Recreate)
+        assert not action.overlaps
+
+
+def test_a_former_subscription_is_deleted_when_nothing_else_is_due() -> None:
+    [action] = plan([MAIL], [replace(_live(MAIL), former_id="former")], NOW, circumstances=HERE)
+
+    assert isinstance(action, Retire)
 
 
 def test_another_base_url_means_recreating_because_the_lifecycle_url_cannot_be_patched() -> None:
@@ -220,14 +290,19 @@ DECLARED = st.builds(
     resource=st.sampled_from(["teams/getAllMessages", "users/u/messages", "brandNew"]),
     change_types=st.sampled_from([("created",), ("created", "deleted")]),
     include_resource_data=st.booleans(),
+    lifetime=st.sampled_from([None, timedelta(hours=2)]),
+    immutable_ids=st.booleans(),
+    notification_query_options=st.sampled_from(["", "$filter = x"]),
 )
 MOMENTS = st.none() | st.integers(-9000, 9000).map(lambda minutes: NOW + timedelta(minutes=minutes))
 ROWS = st.builds(
     LiveSubscription,
     name=NAMES,
     generation=st.integers(1, 5),
-    resource=st.just("teams/getAllMessages"),
+    resource=st.sampled_from(["teams/getAllMessages", "users/u/messages"]),
     change_type=st.just("created"),
+    lifetime_minutes=st.sampled_from([0, 120]),
+    former_id=st.sampled_from(["", "former"]),
     include_resource_data=st.booleans(),
     delivery=st.just("webhook"),
     subscription_id=st.sampled_from(["", "id"]),

@@ -14,6 +14,7 @@ from shared.settings import CLOUDS, NAMES, NEEDED_BY, USED_BY, Settings
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000A"
 CLIENT = "cccccccc-0000-4000-8000-00000000000c"
 KEY = base64.b64encode(b"k" * 32).decode()
+CERTIFICATE = "https://v.vault.azure.net/certificates/earshot"
 GOOD = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "GRAPH_TENANT_ID": TENANT,
@@ -49,6 +50,8 @@ def test_with_the_settings_it_needs_every_part_runs(part: str) -> None:
         ("DEDUPLICATION_DAYS", "14", "deduplication_window", timedelta(days=14)),
         ("MAX_BODY_BYTES", "1000", "max_body_bytes", 1000),
         ("ENCRYPTION_KEYS", "directory:/keys", "encryption_keys", "directory:/keys"),
+        ("ENCRYPTION_KEYS", f"keyvault:{CERTIFICATE}/", "encryption_keys", f"keyvault:{CERTIFICATE}"),
+        ("ENCRYPTION_KEYS", f"keyvault-unwrap:{CERTIFICATE}", "encryption_keys", f"keyvault-unwrap:{CERTIFICATE}"),
         ("GRAPH_CREDENTIAL", " client-secret ", "graph_credential", "client-secret"),
     ],
 )
@@ -82,6 +85,12 @@ MALFORMED = [
     ("FORWARD_SIGNING_KEY", "whsec_é"),
     ("ENCRYPTION_KEYS", "file:/keys"),
     ("ENCRYPTION_KEYS", "directory:"),
+    ("ENCRYPTION_KEYS", "keyvault:"),
+    ("ENCRYPTION_KEYS", f"keyvault:{CERTIFICATE.replace('https', 'http')}"),
+    ("ENCRYPTION_KEYS", f"keyvault:{CERTIFICATE.replace('certificates', 'secrets')}"),
+    ("ENCRYPTION_KEYS", f"keyvault:{CERTIFICATE}/{'0' * 32}"),
+    ("ENCRYPTION_KEYS", f"keyvault-unwrap:{CERTIFICATE}{'x' * 95}"),
+    ("ENCRYPTION_KEYS", "keyvault-unwrap:https://v.vault.azure.net"),
     ("RENEWAL_SCHEDULE", "*/5 * * * *"),
     ("SWEEP_SCHEDULE", "hourly"),
     ("MAX_BODY_BYTES", "-1"),

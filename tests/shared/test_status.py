@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from shared.adapters.memory_subscriptions import MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
 from shared.status import Status
-from tests.builders import NAME, NOW, SUBSCRIPTION_ID, live
+from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, live
 
 
 def status(**changes: Any) -> Status:
@@ -49,6 +49,29 @@ async def test_the_full_status_lists_subscriptions_and_what_is_left_out() -> Non
             "problem": "quota",
         }
     ]
+
+
+async def test_a_broken_declaration_is_said_and_takes_nothing_down() -> None:
+    """A probe that saw 503 would take down an app that hears everything it heard before."""
+    wrong = "subscription 'mail': it is wrong (line 7, $.subscriptions[2].changeType)"
+    state = status(declared=MemoryDeclared(declaration(), [wrong]))
+
+    code, body = state.health()
+    _, full = await state.full()
+
+    assert (code, json.loads(body)["status"], json.loads(body)["problems"]) == (
+        200,
+        "degraded",
+        {"declaration": [wrong]},
+    )
+    assert json.loads(full)["declaration"] == {"entries": 1, "digest": "digest", "problems": [wrong]}
+
+
+async def test_with_no_good_declaration_at_all_the_app_is_not_well() -> None:
+    state = status(declared=MemoryDeclared(None, ["it is not JSON (line 1, column 2)"]))
+
+    assert state.health()[0] == 503
+    assert json.loads((await state.full())[1])["declaration"]["entries"] is None
 
 
 async def test_without_storage_the_status_still_answers() -> None:

@@ -1,5 +1,6 @@
 """What Graph is asked for, and what is read from its answers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from shared.graph.subscription import (
     SubscriptionRequest,
     creation_body,
     expiry_to_ask,
+    id_headers,
     read_subscription,
     renewal_body,
 )
@@ -67,6 +69,35 @@ def test_the_expiry_leaves_room_for_another_clock() -> None:
     asked = expiry_to_ask("teams/getAllMessages", include_resource_data=True, now=NOW)
 
     assert asked == NOW + timedelta(minutes=4318)
+
+
+@pytest.mark.parametrize(
+    ("resource", "minutes", "asked"),
+    [
+        ("teams/getAllMessages", 120, 120),
+        ("teams/getAllMessages", 4320, 4318),
+        ("teams/getAllMessages", 4319, 4318),
+        ("teams/getAllMessages", 9000, 9000),  # declared unchecked: Graph will say
+        ("brandNew", 120, 120),
+    ],
+)
+def test_a_declared_lifetime_is_asked_for_and_the_longest_leaves_room(resource: str, minutes: int, asked: int) -> None:
+    lifetime = timedelta(minutes=minutes)
+
+    assert expiry_to_ask(resource, include_resource_data=True, now=NOW, lifetime=lifetime) == NOW + timedelta(
+        minutes=asked
+    )
+
+
+def test_options_go_along_only_where_there_are_any() -> None:
+    asked = replace(_request(), notification_query_options="$filter = isFetchable eq true")
+
+    assert creation_body(asked)["notificationQueryOptions"] == "$filter = isFetchable eq true"
+
+
+def test_immutable_ids_are_asked_for_by_a_header() -> None:
+    assert id_headers(immutable_ids=True) == {"Prefer": 'IdType="ImmutableId"'}
+    assert id_headers(immutable_ids=False) == {}
 
 
 def test_an_answer_is_read_with_seven_digits() -> None:

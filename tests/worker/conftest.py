@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.azurite.emulator import Azurite, free_ports
+from local.keys.material import ensure_encryption_key
 from local.worker313.environment import NoWorkerError, ensure_environment, find_python
 from shared.adapters.storage import PATIENT, Storage
 from shared.adapters.subscription_table import SubscriptionTable
@@ -50,6 +51,7 @@ def environ(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "handlers": ["feed"],
     }
     (folder / "subscriptions.json").write_text(json.dumps({"subscriptions": [declared]}))
+    ensure_encryption_key(folder / "keys", now=datetime.now(UTC))  # noqa: TID251 - a certificate for now
     (nobody,) = free_ports(1)
     with graph() as url:
         yield {
@@ -67,6 +69,7 @@ def environ(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "RENEWAL_SCHEDULE": "0 0 0 1 1 *",
             "SWEEP_SCHEDULE": "0 0 0 1 1 *",
             "SUBSCRIPTIONS_FILE": str(folder / "subscriptions.json"),
+            "ENCRYPTION_KEYS": f"directory:{folder / 'keys'}",
         }
 
 
