@@ -62,8 +62,8 @@ class KeysUnavailable(EarshotError):  # noqa: N818 - as above
 class GraphApiError(EarshotError):
     """Graph said no.
 
-    ``status`` is the HTTP status, ``code`` Graph's own word for it, ``request_id`` what Microsoft's support asks for,
-    ``retry_after`` how long Graph told us to wait.
+    ``what`` was asked (``DELETE /subscriptions/…``), ``status`` is the HTTP status, ``code`` Graph's own word for it,
+    ``request_id`` what Microsoft's support asks for, ``retry_after`` how long Graph told us to wait.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class GraphApiError(EarshotError):
     ) -> None:
         detail = f"{code}: {message}" if code else message or "no error body"
         super().__init__(f"{what}: Graph answered {status} ({detail}); request-id {request_id or 'none'}")
+        self.what = what
         self.status = status
         self.code = code
         self.message = message
