@@ -24,6 +24,7 @@ from shared.graph.terms import Terms, problems_with
 from shared.json_places import Path as Place
 from shared.json_places import find_lines, line_of, write_path
 from shared.routing import HandlerChoice
+from shared.tenants import Tenants
 
 USER: Final = "{user}"
 """What stands for the user in the resource of an entry for many."""
@@ -35,6 +36,7 @@ _SCHEMA = Path(__file__).with_name("schemas") / "subscriptions.schema.json"
 _CHANGE_TYPES = ("created", "updated", "deleted")
 _USER_SEGMENT = re.compile(r"(?:^|/)\{user\}(?:/|$)|\('\{user\}'\)")
 _LONGEST_SENTENCE = 300
+_ANY_TENANT: Final = Tenants()
 
 _Found = tuple[Place, str]
 
@@ -51,7 +53,8 @@ class ForEach:
 class DeclaredSubscription:
     """One entry of subscriptions.json, or one instance of an entry for many users.
 
-    ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is.
+    ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is. ``tenant_id`` is
+    empty for our own tenant.
     """
 
     name: str
@@ -64,6 +67,13 @@ class DeclaredSubscription:
     notification_query_options: str = ""
     immutable_ids: bool = False
     for_each: ForEach | None = None
+    tenant_id: str = ""
+
+    @property
+    def members_of(self) -> str:
+        """The group whose members the entry is for, behind its tenant if that is another than ours; empty if it is for none."""
+        group = self.for_each.group if self.for_each else ""
+        return f"{self.tenant_id}/{group}" if group and self.tenant_id else group
 
     @property
     def change_type(self) -> str:
@@ -93,7 +103,11 @@ class Declaration:
 
 
 def read_declaration(
-    text: bytes, *, known_handlers: frozenset[str] | None, check_handler: CheckHandler | None = None
+    text: bytes,
+    *,
+    known_handlers: frozenset[str] | None,
+    check_handler: CheckHandler | None = None,
+    tenants: Tenants = _ANY_TENANT,
 ) -> Declaration:
     """Read subscriptions.json; handler names are checked unless ``known_handlers`` is None.
 
@@ -104,7 +118,7 @@ def read_declaration(
     wrong = {path[1] for path, _ in found if len(path) > 1}
     entries = _entries(document)
     # an entry whose form is right is judged although its neighbour's is not: everything is said at once
-    read = {index: _read_entry(entry) for index, entry in enumerate(entries) if index not in wrong}
+    read = {index: _read_entry(entry, tenants) for index, entry in enumerate(entries) if index not in wrong}
     found += _problems_of_twins(read)
     for index, declared in read.items():
         unchecked = entries[index].get("unchecked", False)
@@ -113,6 +127,7 @@ def read_declaration(
             *(((name,), sentence) for name, sentence in problems_with(_terms(declared), unchecked=unchecked)),
             *_problems_with_handlers(declared, known_handlers, check_handler),
             *_problems_with_delivery(declared),
+            *((("tenant",), sentence) for sentence in tenants.problems_with(declared.tenant_id)),
         )
         found += [(("subscriptions", index, *path), sentence) for path, sentence in sense]
     if found:
@@ -190,7 +205,7 @@ def _validator() -> Any:
     return Draft202012Validator(json.loads(_SCHEMA.read_bytes()))
 
 
-def _read_entry(entry: Mapping[str, Any]) -> DeclaredSubscription:
+def _read_entry(entry: Mapping[str, Any], tenants: Tenants) -> DeclaredSubscription:
     asked = {word.strip() for word in entry["changeType"].split(",")}
     resource = entry["resource"].strip().lstrip("/")
     known = find(resource)
@@ -206,6 +221,7 @@ def _read_entry(entry: Mapping[str, Any]) -> DeclaredSubscription:
         notification_query_options=entry.get("notificationQueryOptions", ""),
         immutable_ids=entry.get("immutableIds", known is not None and known.kind.immutable_ids),
         for_each=_read_for_each(entry["forEach"]) if "forEach" in entry else None,
+        tenant_id=tenants.read(entry.get("tenant", "")),
     )
 
 
@@ -236,11 +252,13 @@ def _terms(declared: DeclaredSubscription) -> Terms:
 
 def _problems_of_twins(read: Mapping[int, DeclaredSubscription]) -> Iterator[_Found]:
     names = Counter(each.name for each in read.values())
-    heard: dict[tuple[str, str], str] = {}
+    heard: dict[tuple[str, str, str], str] = {}
     for index, each in read.items():
         if names[each.name] > 1:
             yield ("subscriptions", index, "name"), f"the name is used {names[each.name]} times"
-        twins = {heard.setdefault((resource, each.change_type), each.name) for resource in _resources(each)}
+        twins = {
+            heard.setdefault((each.tenant_id, resource, each.change_type), each.name) for resource in _resources(each)
+        }
         for first in sorted(twins - {each.name}):
             sentence = f"it hears the same as {first!r}, and Graph takes only one: give that one both lists of handlers"
             yield ("subscriptions", index, "resource"), sentence

@@ -22,7 +22,7 @@ def expand(
 ) -> tuple[DeclaredSubscription, ...]:
     """Give every subscription that is declared, entries for many users as their instances.
 
-    Where nothing is known of a group, its instances are those that live: not to know is no reason to delete.
+    ``members`` are the users of a group by what its entry has as ``members_of``. Where nothing is known of a group, its instances are those that live: not to know is no reason to delete.
     """
     rows = _rows_by_entry(live)
     return tuple(
@@ -45,10 +45,10 @@ def _instances(
     whom = declared.for_each
     if whom is None:
         yield declared
-    elif whom.group and whom.group not in members:
+    elif whom.group and declared.members_of not in members:
         yield from (instance_of(declared, row) for row in rows)
     else:
-        users = {user.lower(): user for user in (members[whom.group] if whom.group else whom.users)}
+        users = {user.lower(): user for user in (members[declared.members_of] if whom.group else whom.users)}
         yield from (_instance(declared, user) for user in users.values())
 
 

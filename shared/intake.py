@@ -29,12 +29,16 @@ _MOST_TOKEN_BYTES = 24 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may come in: whose clientState, which tenants, how large a body, by which delivery."""
+    """What may come in: whose clientState, which tenants, how large a body, by which delivery.
+
+    ``home_tenant_id`` is the tenant of subscriptions that name none; empty where nobody asks for it.
+    """
 
     client_state_keys: tuple[bytes, ...] = field(repr=False)
     allowed_tenant_ids: frozenset[str]
     max_body_bytes: int
     delivery: Delivery = "webhook"
+    home_tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

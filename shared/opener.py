@@ -79,7 +79,7 @@ class Opener:
             subscription = self.known.recall(recognised.state)
             if subscription is None:
                 return False
-            _look_inside(work, recognised, subscription)
+            self._look_inside(work, recognised, subscription)
         except (Refused, Unopenable) as refusal:
             work.endings.append(_ending(refusal, work))
         return True
@@ -96,7 +96,21 @@ class Opener:
         subscription = await self.known.find(recognised.state)
         if subscription is None:
             raise Refused("not declared any more")
-        _look_inside(work, recognised, subscription)
+        self._look_inside(work, recognised, subscription)
+
+    def _look_inside(self, work: Work, recognised: Recognised, subscription: DeclaredSubscription) -> None:
+        """Hold an item against its subscription. Raises Refused, Unopenable."""
+        tenant_id = subscription.tenant_id or self.policy.home_tenant_id
+        if tenant_id and recognised.notification.tenant_id != tenant_id:
+            # a clientState of the generation before, when the subscription was declared for another tenant
+            raise Refused("not from its subscription's tenant")
+        work.opened = Opened(
+            notification=recognised.notification,
+            subscription=subscription,
+            name=recognised.state.name,
+            resource=find_resource(recognised, subscription),
+        )
+        work.encrypted = encrypted_content(recognised)
 
     async def _fetch_payload(self, item: Item) -> Mapping[str, Any]:
         data = await self.payloads.get(item.payload or "")
@@ -185,7 +199,9 @@ class Opener:
 
     async def _fetch(self, change: Change, headers: Mapping[str, str] | None) -> None:
         try:
-            change.content = await self.graph.request("GET", change.resource.path, headers=headers)
+            change.content = await self.graph.request(
+                "GET", change.resource.path, headers=headers, tenant_id=change.tenant_id
+            )
             change.fetched = True
         except GraphApiError as refusal:
             if refusal.status != _NOT_FOUND:
@@ -214,16 +230,6 @@ def decrypt_all(works: Sequence[Work]) -> None:
                 work.opened.content = open_content(work.encrypted, work.private_key)
         except Unopenable as refusal:
             work.endings.append(_ending(refusal, work))
-
-
-def _look_inside(work: Work, recognised: Recognised, subscription: DeclaredSubscription) -> None:
-    work.opened = Opened(
-        notification=recognised.notification,
-        subscription=subscription,
-        name=recognised.state.name,
-        resource=find_resource(recognised, subscription),
-    )
-    work.encrypted = encrypted_content(recognised)
 
 
 async def _step(work: Work, step: Awaitable[None]) -> None:

@@ -77,4 +77,4 @@ def _row(row: LiveSubscription) -> dict[str, Any]:
         "generation": row.generation,
         "expires": write_timestamp(row.expires) if row.expires else None,
         "problem": row.problem,
-    }
+    } | ({"tenantId": row.tenant_id} if row.tenant_id else {})

@@ -70,6 +70,7 @@ class ServedGraph:
     resources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     troubles: list[Exception] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    tenants: list[str] = field(default_factory=list)
     preferences: list[str] = field(default_factory=list)
 
     async def request(
@@ -79,9 +80,11 @@ class ServedGraph:
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        tenant_id: str = "",
     ) -> Mapping[str, Any]:
         assert (method, body) == ("GET", None)
         self.paths.append(path)
+        self.tenants.append(tenant_id)
         self.preferences.append((headers or {}).get("Prefer", ""))
         if self.troubles:
             raise self.troubles.pop(0)

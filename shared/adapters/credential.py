@@ -7,6 +7,7 @@ for storage, and tokens of users.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -42,14 +43,36 @@ class TokenSource(Protocol):
 
 
 class Credential:
-    """The app's tokens by scope, kept until shortly before they expire. Blocking, and safe to use from threads."""
+    """The app's tokens in one tenant by scope, kept until shortly before they expire. Blocking, and safe to use from threads.
 
-    def __init__(self, make_source: Callable[[], TokenSource], *, now: Callable[[], float] = time.time) -> None:
+    Without ``elsewhere`` they are good in every tenant; with it, only in ``home``.
+    """
+
+    def __init__(
+        self,
+        make_source: Callable[[], TokenSource],
+        *,
+        now: Callable[[], float] = time.time,
+        home: str = "",
+        elsewhere: Callable[[str], TokenSource] | None = None,
+    ) -> None:
         self._make_source = make_source
         self._now = now
+        self._home = home
+        self._elsewhere = elsewhere
+        self._others: dict[str, Credential] = {}
         self._source: TokenSource | None = None
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
+
+    def of(self, tenant_id: str) -> "Credential":
+        """Return the credential for a tenant; for our own, which may be left out, that is this one."""
+        if self._elsewhere is None or not tenant_id or tenant_id == self._home:
+            return self
+        with self._lock:
+            if tenant_id not in self._others:
+                self._others[tenant_id] = Credential(partial(self._elsewhere, tenant_id), now=self._now)
+            return self._others[tenant_id]
 
     def token(self, scope: str, *, refused: str = "") -> str:
         """Return a token for a scope.
@@ -89,24 +112,41 @@ def make_credential(settings: Settings) -> Credential:
     path = settings.graph_client_certificate_path
     if settings.graph_credential == "client-certificate" and not Path(path).is_file():
         raise SettingsError([f"GRAPH_CLIENT_CERTIFICATE_PATH {path} is not a file"])
-    return Credential(lambda: _make_source(settings))
+    return Credential(
+        partial(_make_source, settings, settings.graph_tenant_id),
+        home=settings.graph_tenant_id,
+        elsewhere=partial(_make_source, settings),
+    )
 
 
-def _make_source(settings: Settings) -> TokenSource:
+def only_home(settings: Settings) -> str:
+    """Say why the app cannot sign in to other tenants than its own; empty where it can.
+
+    A managed identity lives in one tenant; what it may vouch for is an app that lives in several.
+    https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identities-faq (2026-02)
+    """
+    if settings.graph_credential == "managed-identity":
+        return "a managed identity can sign in to its own tenant only: GRAPH_CREDENTIAL=federated goes further without a secret"
+    return ""
+
+
+def _make_source(settings: Settings, tenant_id: str) -> TokenSource:
     match settings.graph_credential:
         case "managed-identity":
+            if tenant_id != settings.graph_tenant_id:
+                raise GraphApiError(f"token for tenant {tenant_id}", status=401, message=only_home(settings))
             return _managed_identity(settings)
         case "client-secret":
-            return _entra(settings, settings.graph_client_secret)
+            return _entra(settings, tenant_id, settings.graph_client_secret)
         case "client-certificate":
             pem = Path(settings.graph_client_certificate_path).read_text(encoding="ascii")
-            return _entra(settings, {"private_key": pem, "public_certificate": pem})
+            return _entra(settings, tenant_id, {"private_key": pem, "public_certificate": pem})
     assertion = _managed_identity(settings)
     scope = _EXCHANGE[settings.graph_cloud] + "/.default"
-    return _entra(settings, {"client_assertion": lambda: assertion(scope)[0]})
+    return _entra(settings, tenant_id, {"client_assertion": lambda: assertion(scope)[0]})
 
 
-def _entra(settings: Settings, secret: str | Mapping[str, Any]) -> TokenSource:
+def _entra(settings: Settings, tenant_id: str, secret: str | Mapping[str, Any]) -> TokenSource:
     import msal  # noqa: PLC0415 - see above
     import requests  # noqa: PLC0415
 
@@ -121,7 +161,7 @@ def _entra(settings: Settings, secret: str | Mapping[str, Any]) -> TokenSource:
             app = app or msal.ConfidentialClientApplication(
                 settings.graph_client_id,
                 client_credential=secret,
-                authority=f"{settings.authority}/{settings.graph_tenant_id}",
+                authority=f"{settings.authority}/{tenant_id}",
                 instance_discovery=False if settings.graph_authority else None,
                 http_client=session,
             )

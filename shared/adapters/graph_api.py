@@ -54,11 +54,13 @@ class GraphApi:
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        tenant_id: str = "",
     ) -> Mapping[str, Any]:
         """Make one request. Raises ValueError for a path that is not relative, else as the port says."""
         url = f"{self._base}/{_relative(path)}"
         what = f"{method} /{path.strip('/').partition('?')[0]}"
-        run = partial(contextvars.copy_context().run, self._request, method, url, what, body, headers)
+        credential = self._credential.of(tenant_id)
+        run = partial(contextvars.copy_context().run, self._request, method, url, what, body, headers, credential)
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def close(self) -> None:
@@ -67,13 +69,19 @@ class GraphApi:
         for session in self._sessions:
             session.close()
 
-    def _request(
-        self, method: str, url: str, what: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    def _request(  # noqa: PLR0917 - partial takes them in this order
+        self,
+        method: str,
+        url: str,
+        what: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        credential: Credential,
     ) -> Mapping[str, Any]:
-        token = self._credential.token(self._scope)
+        token = credential.token(self._scope)
         response = self._send(method, url, what, body, headers, token=token)
         if response.status_code == _UNAUTHORIZED:
-            token = self._credential.token(self._scope, refused=token)
+            token = credential.token(self._scope, refused=token)
             response = self._send(method, url, what, body, headers, token=token)
         return _read_answer(what, response)
 

@@ -152,3 +152,16 @@ async def test_an_app_that_made_its_clients_closes_them(compose: Compose) -> Non
 
     assert app.targets.session().closed is False  # a new one, made on demand
     await app.close()
+
+
+@pytest.mark.parametrize(("credential", "said"), [("client-secret", ""), ("managed-identity", "own tenant only")])
+def test_an_entry_for_another_tenant_needs_a_credential_that_reaches_it(
+    compose: Compose, credential: str, said: str
+) -> None:
+    other = "bbbbbbbb-0000-4000-8000-00000000000b"
+    app = compose(ENTRY | {"tenant": other}, ALLOWED_TENANT_IDS=f"{TENANT},{other}", GRAPH_CREDENTIAL=credential)
+
+    assert said in " ".join(app.declared.problems)
+    assert bool(app.declared.problems) == bool(said)
+    assert "ALLOWED_TENANT_IDS" in compose(ENTRY | {"tenant": other}).declared.problems[0]
+    assert app.policy.home_tenant_id == TENANT

@@ -20,7 +20,12 @@ from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Au
 from local.graph.tenant.places import Person
 
 SYSTEM_IDENTITY = "5e1f0000-0000-4000-8000-00000000a1d0"
-EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
+EXCHANGE_AUDIENCES = frozenset(
+    {"api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina"}
+)
+"""What a managed identity's token has to be meant for, cloud by cloud.
+https://learn.microsoft.com/en-us/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity"""
+
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ROLES = ["ChannelMessage.Read.All", "Chat.Read.All", "Mail.Read", "User.Read.All"]
 
@@ -138,18 +143,18 @@ class Entra:
         app_id, scope = form.get("client_id", ""), form.get("scope", "")
         if not scope.endswith("/.default"):
             raise Refused("invalid_scope", "AADSTS1002012: The scope must end in /.default.")
-        self._examine(form, app_id, tenant_id)
+        self._examine(form, app_id)
         audience = scope.removesuffix("/.default")
         token = self._authority.access_token(audience=audience, app_id=app_id, tenant_id=tenant_id, roles=ROLES)
         lifetime = {"expires_in": ACCESS_TOKEN_SECONDS, "ext_expires_in": ACCESS_TOKEN_SECONDS}
         return {"token_type": "Bearer", "access_token": token} | lifetime
 
     def _on_behalf(self, form: Mapping[str, str], tenant_id: str) -> dict[str, Any]:
-        self._examine(form, form.get("client_id", ""), tenant_id)
+        self._examine(form, form.get("client_id", ""))
         return self._sign_ins.on_behalf_of(form, tenant_id)
 
-    def _examine(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> None:
-        objection = self._object_to(form, app_id, tenant_id)
+    def _examine(self, form: Mapping[str, str], app_id: str) -> None:
+        objection = self._object_to(form, app_id)
         if objection:
             raise Refused("invalid_client", objection, 401)
 
@@ -162,25 +167,25 @@ class Entra:
         tenant_id = None if asked in SHARED_TENANTS else self._authority.tenant_called(asked)
         return tenant_id or "{tenantid}"
 
-    def _object_to(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> str:
+    def _object_to(self, form: Mapping[str, str], app_id: str) -> str:
         if not app_id:
             return "AADSTS900144: The request body must contain 'client_id'."
         if "client_assertion" in form:
-            return self._object_to_assertion(form, app_id, tenant_id)
+            return self._object_to_assertion(form, app_id)
         secret = form.get("client_secret", "")
         if not secret or (self._client_secret and not hmac.compare_digest(secret, self._client_secret)):
             return "AADSTS7000215: Invalid client secret provided."
         return ""
 
-    def _object_to_assertion(self, form: Mapping[str, str], app_id: str, tenant_id: str) -> str:
-        """Check a federated assertion (ours) by its signature, a self-signed one by what it says of itself."""
+    def _object_to_assertion(self, form: Mapping[str, str], app_id: str) -> str:
+        """Check a federated assertion (of any of our tenants) by its signature, a self-signed one by what it says of itself."""
         if form.get("client_assertion_type") != JWT_BEARER:
             return "AADSTS700024: client_assertion_type must be the JWT bearer type."
         assertion = form["client_assertion"]
         try:
             claims = jwt.decode(assertion, options={"verify_signature": False, "verify_exp": True})
-            if claims.get("iss") == self._authority.issuer("v2", tenant_id):
-                self._authority.read(assertion, audiences=frozenset({EXCHANGE_AUDIENCE}))
+            if claims.get("iss") in {self._authority.issuer("v2", each) for each in self._authority.tenants}:
+                self._authority.read(assertion, audiences=EXCHANGE_AUDIENCES)
                 return ""
         except jwt.InvalidTokenError:
             return "AADSTS50027: JWT token is invalid or malformed."
