@@ -4,6 +4,7 @@ A part whose settings are missing or malformed is left out, and says so once in 
 Nothing here talks to anything outside: clients are made on first use.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -19,13 +20,14 @@ import azure.functions as func
 
 import shared.handlers
 from blueprints import feed, health, processor, subscriptions, sweep, webhook
-from shared.adapters.credential import graph_scope, make_credential
+from shared.adapters.credential import graph_scope, make_credential, only_home
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
 from shared.adapters.key_vault import KeyVault, open_key_vault
 from shared.adapters.ledger_table import LedgerTable
+from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.signing_keys import AuthorityKeys
 from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
@@ -48,6 +50,7 @@ from shared.key_watch import KeyWatch
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
+from shared.pacing import PacedGraph
 from shared.pipeline import Pipeline
 from shared.ports import EncryptionKeys
 from shared.reception import Reception
@@ -59,6 +62,7 @@ from shared.storage_health import StorageHealth
 from shared.subscriptions import Subscriptions
 from shared.sweep import Sweep
 from shared.telemetry import quieten_vendors
+from shared.tenants import Tenants
 from shared.token_check import TokenCheck
 
 _LOGGER = logging.getLogger(__name__)
@@ -140,6 +144,8 @@ class Composition:
             self.graph.close()
         if "threads" in self.__dict__:
             self.threads.shutdown()
+        if "own_webhook" in self.__dict__:
+            self.own_webhook.close()
 
     # -- storage ----------------------------------------------------------------------------------------------------
 
@@ -207,6 +213,7 @@ class Composition:
             client_state_keys=self.settings.client_state_keys,
             allowed_tenant_ids=self.settings.allowed_tenant_ids,
             max_body_bytes=self.settings.max_body_bytes,
+            home_tenant_id=self.settings.graph_tenant_id,
         )
 
     @cached_property
@@ -251,7 +258,12 @@ class Composition:
 
     def _read_declaration(self, text: bytes) -> Declaration:
         known = frozenset(registration.name for registration in self.registrations)
-        return read_declaration(text, known_handlers=known, check_handler=self._problems_with_target)
+        tenants = Tenants(
+            home=self.settings.graph_tenant_id,
+            allowed=self.settings.allowed_tenant_ids,
+            only_home=only_home(self.settings),
+        )
+        return read_declaration(text, known_handlers=known, check_handler=self._problems_with_target, tenants=tenants)
 
     def _problems_with_target(self, choice: HandlerChoice) -> Sequence[str]:
         if choice.name != "forward":
@@ -343,13 +355,20 @@ class Composition:
         )
 
     @cached_property
+    def own_webhook(self) -> OwnWebhook:
+        """Our own webhook, asked from outside before Graph is."""
+        return OwnWebhook(self.settings.public_base_url, now=utc_now, verify=verify(self.settings.environ))
+
+    @cached_property
     def subscriptions(self) -> Subscriptions:
         """What keeps subscriptions alive."""
         return Subscriptions(
             declared=self.declared,
             settings=self.settings,
-            graph=self.graph,
+            graph=PacedGraph(self.graph, now=utc_now, pause=asyncio.sleep),
             store=self.subscription_table,
+            work=StorageQueue(self.storage, "subscription-work"),
+            own_endpoint=self.own_webhook,
             keys=self.encryption_keys,
             now=utc_now,
         )

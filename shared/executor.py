@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+from shared.cold_start import ColdStart
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError, GraphProtocolError, StorageError
 from shared.graph.client_state import mint_client_state
@@ -29,15 +30,20 @@ from shared.graph.subscription import (
     read_subscription,
     renewal_body,
 )
-from shared.ports import Clock, Graph, SubscriptionStore
-from shared.reconcile import Action, Create, Delete, Recreate, Renew, Retire
-from shared.results import Result, Summary, log_gap, log_result, overtaken, settled
+from shared.orphans import Orphans
+from shared.ports import Clock, Graph, OwnEndpoint, Queue, SubscriptionStore
+from shared.reconcile import Action, Create, Delete, OrderCatchUp, Recreate, Renew, Retire
+from shared.results import Result, Summary, log_result, overtaken, owing, settled
+from shared.subscription_work import CatchUpWork, write_work
+from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
 _LEASE: Final = timedelta(minutes=2)
 """Longer than any one request to Graph may take, its handshake included."""
 _CONCURRENCY: Final = 8
 """Graph takes 500 writes in 20 seconds from an app (2026-09); each creation costs a handshake with ourselves."""
+BASELINE: Final = "baseline"
+"""Why a catch-up follows the first creation: it finds where the next one begins, and tells nobody."""
 _SAVE_PAUSES: Final = (0.2, 1.0, 3.0)
 _NOT_FOUND, _CONFLICT = 404, 409
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -62,17 +68,22 @@ class Executor:
         *,
         graph: Graph,
         store: SubscriptionStore,
+        work: Queue,
         base_url: str,
         tenant_id: str,
         client_state_key: bytes,
         now: Clock,
+        own_endpoint: OwnEndpoint | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
+        self._work = work
+        self._orphans = Orphans(graph=graph, store=store, base_url=base_url)
         self._base_url = base_url
         self._tenant_id = tenant_id
         self._client_state_key = client_state_key
         self._now = now
+        self._cold_start = ColdStart(own_endpoint)
 
     async def execute(self, actions: Sequence[Action], *, key: EncryptionKey | None) -> Summary:
         """Carry out a plan with the current encryption key; never raises, but for cancellation.
@@ -99,17 +110,33 @@ class Executor:
 
     async def _act(self, action: Action, key: EncryptionKey | None) -> Result:
         match action:
-            case Create(declared=declared, generation=generation, digest=digest, row=row):
-                intent = _intend(declared, generation=generation, digest=digest, row=row)
-                return await self._create(intent, key, orphan_possible=action.orphan_possible)
+            case Create():
+                return await self._create_first(action, key)
             case Renew():
                 return await self._renew(action, key)
             case Recreate():
                 return await self._recreate(action, key)
             case Retire(row=row):
                 return await self._retire(row, "retired")
+            case OrderCatchUp(row=row, reason=reason, since=since):
+                return await self._order_catch_up(
+                    row, CatchUpWork(name=row.name, reason=reason, since=since), "ordered"
+                )
             case Delete(row=row):
                 return await self._delete(row)
+
+    async def _create_first(self, action: Create, key: EncryptionKey | None) -> Result:
+        """Create; but what was tried before on other terms goes first, if it may be there."""
+        row = action.row
+        if row is not None and _may_have_orphan(row) and not action.orphan_possible:
+            leased = await self._lease(row)
+            if leased is None:
+                return overtaken(row)
+            if problem := await self._delete_orphans(leased):
+                return await self._put_off(leased, _not_about_it(self._judge(leased, problem)))
+            row = leased
+        intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=row)
+        return await self._create(intent, key, orphan_possible=action.orphan_possible)
 
     async def _create(
         self,
@@ -125,6 +152,8 @@ class Executor:
         kept = await self._lease(replace(intent, certificate_id=key.certificate_id if key else ""))
         if kept is None:
             return overtaken(intent)
+        if unheard := await self._cold_start.refusal(attempts=kept.attempts):
+            return await self._put_off(kept, replace(unheard, definite=not orphan_possible))
         try:
             made = await self._post(kept, key)
         except (GraphApiError, GraphProtocolError) as problem:
@@ -142,13 +171,16 @@ class Executor:
         """Delete the former subscription after all: what is declared now Graph will not have beside it."""
         if problem := await self._delete_at_graph(intent):
             return await self._put_off(intent, self._judge(intent, problem))
-        log_gap(intent, "the former one had to go first", self._now())
+        intent = owing(intent, "the former one had to go first", self._now())
         return await self._create(replace(intent, former_id="", expires=None), key, done=done)
 
     async def _post(self, intent: LiveSubscription, key: EncryptionKey | None) -> GraphSubscription:
         headers = id_headers(immutable_ids=intent.immutable_ids)
         body = self._ask(intent, key)
-        return read_subscription(await self._graph.request("POST", "/subscriptions", body=body, headers=headers))
+        made = await self._graph.request(
+            "POST", "/subscriptions", body=body, headers=headers, tenant_id=intent.tenant_id
+        )
+        return read_subscription(made)
 
     def _ask(self, intent: LiveSubscription, key: EncryptionKey | None) -> Mapping[str, Any]:
         rich = intent.include_resource_data
@@ -158,7 +190,7 @@ class Executor:
             base_url=self._base_url,
             client_state=mint_client_state(
                 self._client_state_key,
-                tenant_id=self._tenant_id,
+                tenant_id=intent.tenant_id or self._tenant_id,
                 delivery="webhook",
                 name=intent.name,
                 generation=intent.generation,
@@ -177,7 +209,7 @@ class Executor:
     async def _establish(self, intent: LiveSubscription, made: GraphSubscription, outcome: str) -> Result:
         """Write down a subscription that exists. If that fails, the intent remains, and its next try finds it."""
         if intent.former_id and intent.expires and intent.expires <= self._now():
-            log_gap(intent, "the former one expired before this one could be made", self._now())
+            intent = owing(intent, "the former one expired before this one could be made", self._now())
         row = replace(
             intent,
             subscription_id=made.subscription_id,
@@ -193,11 +225,14 @@ class Executor:
 
         It is ours only if it calls us, hears the same, and belongs to no other row; then it has this row's clientState.
         """
-        named = _GUID.search(problem.message) if isinstance(problem, GraphApiError) else None
-        if named is None or getattr(problem, "status", 0) != _CONFLICT:
+        if not isinstance(problem, GraphApiError) or self._judge(intent, problem).kind not in {"conflict", "quota"}:
             return None
+        named = _GUID.search(problem.message) if problem.status == _CONFLICT else None
         try:
-            found = read_subscription(await self._graph.request("GET", f"/subscriptions/{named[0]}"))
+            if named is None:
+                return next(iter(await self._orphans.of(intent)), None)
+            path = f"/subscriptions/{named[0]}"
+            found = read_subscription(await self._graph.request("GET", path, tenant_id=intent.tenant_id))
         except (GraphApiError, GraphProtocolError):
             return None
         same = found.resource.strip("/").lower() == intent.resource.lower()
@@ -206,7 +241,8 @@ class Executor:
         return found if ours and same and not taken else None
 
     async def _renew(self, action: Renew, key: EncryptionKey | None) -> Result:
-        leased = await self._lease(action.row)
+        # on the same terms it is in the same tenant, which is now ours or not, whatever GRAPH_TENANT_ID was then
+        leased = await self._lease(replace(action.row, tenant_id=action.declared.tenant_id))
         if leased is None:
             return overtaken(action.row)
         rich = leased.include_resource_data
@@ -215,10 +251,11 @@ class Executor:
         expires = expiry_to_ask(leased.resource, include_resource_data=rich, now=self._now(), lifetime=lifetime)
         try:
             body = renewal_body(expires=expires, key=key)
-            answer = await self._graph.request("PATCH", f"/subscriptions/{leased.subscription_id}", body=body)
+            path = f"/subscriptions/{leased.subscription_id}"
+            answer = await self._graph.request("PATCH", path, body=body, tenant_id=leased.tenant_id)
             renewed = read_subscription(answer)
         except GraphApiError as problem:
-            if problem.status == _NOT_FOUND:
+            if problem.status == _NOT_FOUND and self._judge(leased, problem).kind != "mailbox-gone":
                 return await self._look_again(leased, action, key)
             return await self._put_off(leased, self._judge(leased, problem))
         except GraphProtocolError as problem:
@@ -237,20 +274,19 @@ class Executor:
     async def _look_again(self, leased: LiveSubscription, action: Renew, key: EncryptionKey | None) -> Result:
         """Recreate a subscription only if Graph says twice that it is gone."""
         try:
-            await self._graph.request("GET", f"/subscriptions/{leased.subscription_id}")
+            await self._graph.request("GET", f"/subscriptions/{leased.subscription_id}", tenant_id=leased.tenant_id)
         except GraphApiError as problem:
             if problem.status != _NOT_FOUND:
                 return await self._put_off(leased, self._judge(leased, problem))
         else:
             return await self._put_off(leased, _FALSE_404)
-        log_gap(leased, "Graph does not know it any more", self._now())
+        leased = owing(leased, "Graph does not know it any more", self._now(), since_unknown=True)
         intent = _intend(action.declared, generation=leased.generation + 1, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 
     async def _recreate(self, action: Recreate, key: EncryptionKey | None) -> Result:
         if action.declared.include_resource_data and key is None:
-            # the old one stays until the new one can be made
-            return await self._put_off(replace(action.row, attempts=action.row.attempts + 1), _NO_KEY)
+            return await self._leave_alive(action, replace(action.row, attempts=action.row.attempts + 1), key, _NO_KEY)
         leased = await self._lease(action.row)
         if leased is None:
             return overtaken(action.row)
@@ -259,16 +295,31 @@ class Executor:
             former = replace(leased, former_id=leased.subscription_id, subscription_id="")
             intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=former)
             return await self._create(intent, key, done="recreated")
+        if unheard := await self._cold_start.refusal(attempts=leased.attempts):
+            return await self._leave_alive(action, leased, key, unheard)
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
-        leased = replace(leased, former_id="")
-        log_gap(leased, action.reason, self._now())
+        leased = owing(replace(leased, former_id=""), action.reason, self._now(), since_unknown=action.removed)
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 
+    async def _leave_alive(
+        self, action: Recreate, row: LiveSubscription, key: EncryptionKey | None, refusal: Refusal
+    ) -> Result:
+        """Keep the old one until the new one can be made; one on the same terms is renewed, so that it does not die of waiting."""
+        alive = row.expires is not None and row.expires > self._now()
+        if not alive or not action.on_same_terms:
+            return await self._put_off(row, refusal)
+        fields = {"name": row.name, "reason": action.reason, "problem": refusal.problem}
+        log_line(_LOGGER, logging.WARNING, "subscription renewed instead of recreated", fields)
+        return await self._renew(Renew(row=row, declared=action.declared, digest=action.digest), key)
+
     async def _delete(self, row: LiveSubscription) -> Result:
-        if problem := await self._delete_at_graph(row):
-            return await self._put_off(row, self._judge(row, problem))
+        problem = await self._delete_at_graph(row)
+        if problem is None and _may_have_orphan(row):
+            problem = await self._delete_orphans(row)
+        if problem is not None:
+            return await self._put_off(row, _not_about_it(self._judge(row, problem)))
         return settled(row, row if await self._store.remove(row) else None, "deleted")
 
     async def _retire(self, row: LiveSubscription, outcome: str) -> Result:
@@ -276,17 +327,44 @@ class Executor:
         if problem := await self._delete_at_graph(replace(row, subscription_id="")):
             refusal = self._judge(row, problem)
             return Result(name=row.name, outcome="failed", subscription_id=row.subscription_id, problem=refusal.problem)
-        return settled(row, await self._store.save(replace(row, former_id="")), outcome)
+        return await self._follow_up(await self._store.save(replace(row, former_id="")), row, outcome)
 
-    async def _delete_at_graph(self, row: LiveSubscription) -> GraphApiError | None:
+    async def _order_catch_up(self, row: LiveSubscription, order: CatchUpWork, outcome: str) -> Result:
+        """Put an order on the queue, and only then write down that it is there: a second one is harmless."""
+        await self._work.put(write_work(order))
+        kept = await self._store.save(replace(row, owed="", owed_since=None, swept=self._now()))
+        return settled(row, kept, outcome)
+
+    async def _delete_at_graph(self, row: LiveSubscription) -> GraphApiError | GraphProtocolError | None:
         """Delete a subscription and its former one; one that is gone already is as good."""
         for subscription_id in filter(None, (row.former_id, row.subscription_id)):
+            path = f"/subscriptions/{subscription_id}"
             try:
-                await self._graph.request("DELETE", f"/subscriptions/{subscription_id}")
+                await self._graph.request("DELETE", path, tenant_id=row.tenant_id)
             except GraphApiError as problem:
-                if problem.status != _NOT_FOUND:
+                then = self._judge(row, problem).then
+                if then != "done" and not (then == "look" and await self._is_gone(row, path)):
                     return problem
         return None
+
+    async def _delete_orphans(self, row: LiveSubscription) -> GraphApiError | GraphProtocolError | None:
+        """Delete what an earlier try of a row may have made."""
+        try:
+            for orphan in await self._orphans.of(row):
+                lost = replace(row, subscription_id=orphan.subscription_id, former_id="")
+                if problem := await self._delete_at_graph(lost):
+                    return problem
+        except (GraphApiError, GraphProtocolError) as problem:
+            return problem
+        return None
+
+    async def _is_gone(self, row: LiveSubscription, path: str) -> bool:
+        """Look whether a subscription whose deletion failed is there."""
+        try:
+            await self._graph.request("GET", path, tenant_id=row.tenant_id)
+        except GraphApiError as problem:
+            return problem.status == _NOT_FOUND
+        return False
 
     async def _lease(self, row: LiveSubscription) -> LiveSubscription | None:
         """Take a row before Graph is asked; None if somebody else has."""
@@ -296,10 +374,16 @@ class Executor:
         )
 
     async def _keep(self, row: LiveSubscription, outcome: str) -> Result:
-        """Write down what Graph has done, and only then delete the former subscription, if there is one."""
-        kept = await self._save_stubbornly(row)
+        """Write down what Graph has done, and only then do what follows from it."""
+        return await self._follow_up(await self._save_stubbornly(row), row, outcome)
+
+    async def _follow_up(self, kept: LiveSubscription | None, row: LiveSubscription, outcome: str) -> Result:
+        """Do what a row that was just written still owes; what breaks off here is planned again."""
         if kept is not None and kept.former_id:
             return await self._retire(kept, outcome)
+        if kept is not None and kept.owed:
+            order = CatchUpWork(name=kept.name, reason=kept.owed, since=kept.owed_since)
+            return await self._order_catch_up(kept, order, outcome)
         return settled(row, kept, outcome)
 
     async def _save_stubbornly(self, row: LiveSubscription) -> LiveSubscription | None:
@@ -333,6 +417,16 @@ class Executor:
 _NO_TROUBLE: Final[Mapping[str, Any]] = {"attempts": 0, "problem": "", "refused": False, "not_before": None}
 
 
+def _not_about_it(refusal: Refusal) -> Refusal:
+    """A refusal of something else, which says nothing about whether an earlier creation succeeded."""
+    return replace(refusal, definite=False)
+
+
+def _may_have_orphan(row: LiveSubscription) -> bool:
+    """Tell whether an earlier try may have succeeded without our learning of it."""
+    return not row.subscription_id and not row.refused
+
+
 def _lifetime(minutes: int) -> timedelta | None:
     return timedelta(minutes=minutes) if minutes else None
 
@@ -350,10 +444,15 @@ def _intend(
         immutable_ids=declared.immutable_ids,
         notification_query_options=declared.notification_query_options,
         lifetime_minutes=declared.lifetime_minutes,
+        tenant_id=declared.tenant_id,
         former_id=row.former_id if row else "",
         expires=row.expires if row and row.former_id else None,
         digest=digest,
         refused=True,
         attempts=row.attempts if row and row.digest == digest else 0,
+        owed=row.owed if row else BASELINE,
+        owed_since=row.owed_since if row else None,
+        swept=row.swept if row else None,
+        indexed=row.indexed if row else None,
         etag=row.etag if row else "",
     )

@@ -170,7 +170,7 @@ class EncryptionKeys(Protocol):
 
 
 class Graph(Protocol):
-    """Requests to Microsoft Graph, signed in as the app. Paths are relative to ``/v1.0``."""
+    """Requests to Microsoft Graph, signed in as the app in one tenant. Paths are relative to ``/v1.0``."""
 
     async def request(
         self,
@@ -179,19 +179,65 @@ class Graph(Protocol):
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        tenant_id: str = "",
     ) -> Mapping[str, Any]:
-        """Make one request; the JSON object answered, empty for 204.
+        """Make one request; the JSON object answered, empty for 204. Without ``tenant_id`` it is made in GRAPH_TENANT_ID.
 
         Raises GraphApiError for every refusal, with status 0 when Graph could not be reached.
         """
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The last time that everything declared was held against everything live.
+
+    ``digest`` says what was declared then, ``done`` whether all that it led to was done or ordered. ``unknown`` names the
+    subscriptions at Graph that are ours neither by id nor by table.
+    """
+
+    digest: str
+    at: datetime
+    done: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+class OwnEndpoint(Protocol):
+    """Our own webhook, as Graph sees it."""
+
+    async def check(self) -> str:
+        """Say what is wrong with its handshake and what to do; empty if both routes pass it. Never raises.
+
+        A good answer may be five minutes old, a bad one a few seconds.
+        """
+        ...
+
+
 class SubscriptionStore(Protocol):
-    """Table ``subscriptions``; every write is guarded by the row's ETag."""
+    """Table ``subscriptions``; every write is guarded by the row's ETag.
+
+    An index by time stands beside the rows, so that a tick reads what is due and no more. It is written before the row and
+    cleared after it: whatever breaks off in between leaves an entry too many, never one too few.
+    """
 
     async def list(self) -> Sequence[LiveSubscription]:
-        """Read every row."""
+        """Read every row, but for those that cannot be read: they are named in the log."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[LiveSubscription]:
+        """Read the rows whose time has come, the longest due first, and at most ``limit``."""
+        ...
+
+    async def index(self, rows: Sequence[LiveSubscription]) -> int:
+        """See to it that each of these rows is in the index; how many were not."""
+        ...
+
+    async def last_comparison(self) -> Comparison | None:
+        """Read when everything was last compared."""
+        ...
+
+    async def save_comparison(self, comparison: Comparison) -> None:
+        """Write down that everything was compared, or is about to be."""
         ...
 
     async def read(self, name: str) -> LiveSubscription | None:

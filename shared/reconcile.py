@@ -7,7 +7,7 @@ actions out (`shared.executor`).
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.declaration import DeclaredSubscription
@@ -22,6 +22,13 @@ _EARLIEST_RENEWAL = 0.48
 _LATEST_RENEWAL = 0.60
 """Parts of the lifetime between which a subscription's renewal point lies: nothing before 45 %, and with a tick every
 5 minutes even the shortest lifetime, an hour, is renewed by 70 %."""
+
+SWEEP_EVERY: Final = timedelta(days=1)
+"""At most this long between two looks for what may have gone unheard: most resources have no `missed`, and Graph has been
+silent for an hour and a half without a word of it (https://learn.microsoft.com/answers/questions/5825832, 2026-03)."""
+
+AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""The time of what was due before it was written down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +86,8 @@ class Renew:
 class Recreate:
     """Make a subscription anew under the next generation, and delete the one that is there.
 
-    ``overlaps``: the new one may be made first, so that nothing goes unheard; else the old one goes first.
+    ``overlaps``: the new one may be made first, so that nothing goes unheard; else the old one goes first. ``removed``: Graph
+    said that it has ended it, at some time before.
     """
 
     row: LiveSubscription
@@ -88,11 +96,17 @@ class Recreate:
     digest: str
     reason: str
     overlaps: bool = False
+    removed: bool = False
 
     @property
     def name(self) -> str:
         """Whose action it is."""
         return self.row.name
+
+    @property
+    def on_same_terms(self) -> bool:
+        """Whether the one that is there does for now, so that it is renewed where the new one cannot be made."""
+        return not self.removed and _terms(self.row.digest) == _terms(self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +133,21 @@ class Retire:
         return self.row.name
 
 
-Action = Create | Renew | Recreate | Retire | Delete
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCatchUp:
+    """Have what may have gone unheard looked up by delta; ``since`` is None where that is what the last look left."""
+
+    row: LiveSubscription
+    reason: str
+    since: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Whose action it is."""
+        return self.row.name
+
+
+Action = Create | Renew | Recreate | Retire | OrderCatchUp | Delete
 
 
 def plan(
@@ -153,8 +181,42 @@ def renewal_point(row: LiveSubscription) -> datetime | None:
     start = row.renewed or row.created
     if start is None or row.expires is None:
         return None
-    spread = int.from_bytes(hashlib.sha256(row.name.encode()).digest()[:4]) / 2**32
-    return start + (row.expires - start) * (_EARLIEST_RENEWAL + spread * (_LATEST_RENEWAL - _EARLIEST_RENEWAL))
+    share = _EARLIEST_RENEWAL + _spread(row.name) * (_LATEST_RENEWAL - _EARLIEST_RENEWAL)
+    return start + (row.expires - start) * share
+
+
+def due_at(row: LiveSubscription) -> datetime:
+    """Return when a row is to be looked at again, as far as the row alone can tell: `plan` never acts on it before.
+
+    But for a lifecycle event, another declaration or another key, which look at rows by themselves.
+    """
+    if row.not_before is not None:
+        return row.not_before
+    point = renewal_point(row)
+    if not row.subscription_id or row.former_id or row.owed or row.attempts or point is None:
+        return AT_ONCE
+    return min(point, _sweep_point(row) or point)
+
+
+def index_time(row: LiveSubscription) -> datetime | None:
+    """Return for when a store's index shall have a row that is about to be written; None if its entry may stay as it is.
+
+    While somebody is at a row its entry stays where it was: should they never come back, the next tick finds it.
+    """
+    due = due_at(row)
+    at_work = row.not_before is not None and not row.problem
+    if row.indexed is None or due < row.indexed or (due > row.indexed and not at_work):
+        return due
+    return None
+
+
+def _sweep_point(row: LiveSubscription) -> datetime | None:
+    """Return when everything that a subscription may have missed is looked for, though nothing tells of a loss."""
+    return None if row.swept is None else row.swept + SWEEP_EVERY * (1 - _spread(row.name) / 4)
+
+
+def _spread(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32
 
 
 def write_digest(declared: DeclaredSubscription, circumstances: Circumstances) -> str:
@@ -169,7 +231,7 @@ def write_digest(declared: DeclaredSubscription, circumstances: Circumstances) -
         str(declared.include_resource_data),
         declared.delivery,
         circumstances.base_url,
-        circumstances.tenant_id,
+        declared.tenant_id or circumstances.tenant_id,
     ]
     if declared.immutable_ids:
         terms.append("immutable ids")
@@ -200,9 +262,7 @@ def _act(
     if _waits(row, now) and not (terms_changed and row.problem):
         return None
     if not row.subscription_id:
-        # The same generation, however often: were it counted up, what the last one has left in the queue, and what comes
-        # from a subscription whose creation we never saw confirmed, would soon be neither current nor previous.
-        return Create(declared=declared, generation=row.generation, digest=digest, row=row)
+        return _go_on(row, declared, digest)
     reason = _reason_to_recreate(row, digest, now, terms_changed=terms_changed, removed=removed)
     if reason:
         return Recreate(
@@ -212,13 +272,41 @@ def _act(
             digest=digest,
             reason=reason,
             overlaps=not removed and _may_overlap(declared, row, now),
+            removed=removed,
         )
-    unfinished = row.attempts > 0
-    wanted = forced and _may_renew_again(row, now)
-    resized = row.lifetime_minutes != declared.lifetime_minutes
-    if unfinished or wanted or resized or _is_due(row, now) or _lacks_certificate(row, circumstances):
+    if _wants_renewal(row, declared, now, circumstances) or (forced and _may_renew_again(row, now)):
         return Renew(row=row, declared=declared, digest=digest)
-    return Retire(row=row) if row.former_id else None
+    return _left_to_do(row, now)
+
+
+def _go_on(row: LiveSubscription, declared: DeclaredSubscription, digest: str) -> Action:
+    """Make what was intended before, under the same generation, however often.
+
+    Were it counted up, what the last one has left in the queue, and what comes from a subscription whose creation we never
+    saw confirmed, would soon be neither current nor previous.
+    """
+    if row.former_id and row.tenant_id != declared.tenant_id:
+        # the former one, in its own tenant, is deleted before that is forgotten
+        reason = "it is declared for another tenant"
+        return Recreate(row=row, declared=declared, generation=row.generation, digest=digest, reason=reason)
+    return Create(declared=declared, generation=row.generation, digest=digest, row=row)
+
+
+def _wants_renewal(
+    row: LiveSubscription, declared: DeclaredSubscription, now: datetime, circumstances: Circumstances
+) -> bool:
+    unfinished, resized = row.attempts > 0, row.lifetime_minutes != declared.lifetime_minutes
+    return unfinished or resized or _is_due(row, now) or _lacks_certificate(row, circumstances)
+
+
+def _left_to_do(row: LiveSubscription, now: datetime) -> Action | None:
+    """Name what a subscription that is as it should be has left behind, or is due once in a while."""
+    if row.former_id:
+        return Retire(row=row)
+    if row.owed:
+        return OrderCatchUp(row=row, reason=row.owed, since=row.owed_since)
+    sweep = _sweep_point(row)
+    return OrderCatchUp(row=row, reason="sweep") if sweep is not None and sweep <= now else None
 
 
 def _terms(digest: str) -> str:
@@ -243,11 +331,11 @@ def _may_overlap(declared: DeclaredSubscription, row: LiveSubscription, now: dat
     """Tell whether the new subscription can be made while the old one lives.
 
     Graph refuses a second one for the same resource and change types (409); the catalogue knows where a quota of one, or
-    an unwritten rule, refuses more than that.
+    an unwritten rule, refuses more than that. From one tenant to another there is no overlap: a row knows only one.
     """
     same = (row.resource, row.change_type) == (declared.resource, declared.change_type)
     alive = row.expires is not None and row.expires > now
-    if same or not alive or row.former_id:
+    if same or not alive or row.former_id or row.tenant_id != declared.tenant_id:
         return False
     return all(entry is not None and entry.kind.coexists for entry in map(find, (row.resource, declared.resource)))
 

@@ -5,19 +5,25 @@ Not here: the doing (`shared.executor`).
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from shared.graph.subscription import LiveSubscription
 from shared.reconcile import Action
 from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
+GAP: Final = "gap"
+"""Why a catch-up is owed after a time in which nothing was heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of one action. ``outcome`` is created, renewed, recreated, deleted, adopted, overtaken or failed."""
+    """What came of one action.
+
+    ``outcome`` is created, renewed, recreated, retired, ordered, deleted, adopted, overtaken or failed.
+    """
 
     name: str
     outcome: str
@@ -69,8 +75,13 @@ def log_result(action: Action, result: Result) -> None:
     log_line(_LOGGER, level, "subscription", fields)
 
 
-def log_gap(row: LiveSubscription, reason: str, now: datetime) -> None:
-    """Say from when on changes may have gone unheard; they are not replayed by Graph."""
-    since = min(row.expires or now, now)
+def owing(row: LiveSubscription, reason: str, now: datetime, *, since_unknown: bool = False) -> LiveSubscription:
+    """Note from when on changes may have gone unheard, which Graph does not replay: in the log, and in the row as a catch-up owed.
+
+    Where nobody knows when it died (``since_unknown``), it is since Graph last said that it lives.
+    """
+    since = min((row.renewed or row.created if since_unknown else row.expires) or now, now)
     fields = {"name": row.name, "reason": reason, "since": since.isoformat(), "subscriptionId": row.subscription_id}
     log_line(_LOGGER, logging.WARNING, "subscription gap", fields)
+    known = row.owed_since if row.owed == GAP else None
+    return replace(row, owed=GAP, owed_since=min(since, known or since))

@@ -80,7 +80,13 @@ USED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "RETRY_LONGEST_DELAY_SECONDS",
         "DEDUPLICATION_DAYS",
     ),
-    "subscriptions": (*NEEDED_BY["subscriptions"], *_JUDGING, *_ASKING_GRAPH, "DEDUPLICATION_DAYS"),
+    "subscriptions": (
+        *NEEDED_BY["subscriptions"],
+        *_JUDGING,
+        *_ASKING_GRAPH,
+        "UNKNOWN_SUBSCRIPTIONS",
+        "DEDUPLICATION_DAYS",
+    ),
     "feed": NEEDED_BY["feed"],
 }
 """What stops each part when it is there and malformed."""
@@ -150,6 +156,9 @@ class Settings:
     """Delay before the second attempt, in seconds; it doubles with each one, with 20 % of jitter."""
     retry_longest_delay: timedelta = timedelta(hours=1)
     """Longest delay between attempts, in seconds."""
+    unknown_subscriptions: str = "report"
+    """What becomes of subscriptions of this app that call us and that no row knows: report, replace (those in whose place
+    something declared stands), delete. Those that call somewhere else are only ever reported."""
     deduplication_window: timedelta = timedelta(days=8)
     """How long a handled change is remembered, in days: at least twice the sweep interval."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -352,6 +361,7 @@ NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "RETRY_ATTEMPTS": ("retry_attempts", _whole),
     "RETRY_FIRST_DELAY_SECONDS": ("retry_first_delay", _seconds),
     "RETRY_LONGEST_DELAY_SECONDS": ("retry_longest_delay", _seconds),
+    "UNKNOWN_SUBSCRIPTIONS": ("unknown_subscriptions", _one_of("report", "replace", "delete")),
     "DEDUPLICATION_DAYS": ("deduplication_window", _days),
 }
 """Each setting's name in the environment, its field, and how its text is read (ValueError says what is wrong)."""

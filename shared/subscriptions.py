@@ -1,46 +1,60 @@
 """Keeps subscriptions as they are declared: on every tick of the timer, and when Graph sends a lifecycle event.
 
-Both end in the same plan. A broken subscriptions file changes nothing: what it said before stays in force, and while it
-never said anything, nothing is touched. Not here: the rules (`shared.reconcile`), the requests (`shared.executor`), and catching up by delta
-after `missed`, which is not in this version.
+Both end in the same plan. A tick looks at what is due and at nothing else; everything is compared with everything when the
+declaration, a group, a key or our address has changed, and once a day. What a comparison finds is done at once if it is little,
+else shared out on queue ``subscription-work``, at a pace that Graph allows. A broken subscriptions file changes nothing: what it
+said before stays in force, and while it never said anything, nothing is touched. Not here: the rules (`shared.reconcile`), the
+requests (`shared.executor`), catching up (`shared.catch_up`).
 """
 
 import asyncio
 import hashlib
 import hmac
-import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from shared.declaration import Declaration, DeclaredSubscription
-from shared.errors import EnvelopeError, SettingsError
+from shared.errors import SettingsError
 from shared.executor import Executor
 from shared.fan_out import expand, instance_of
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.group_members import GroupMembers
-from shared.ports import Clock, Declared, EncryptionKeys, Graph, SubscriptionStore
-from shared.reconcile import Circumstances, plan
+from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, Queue, SubscriptionStore
+from shared.reconcile import Action, Circumstances, Create, Delete, Recreate, Renew, plan
 from shared.results import Result, Summary
 from shared.settings import Settings
+from shared.subscription_work import (
+    MOST_SHARES,
+    CatchUpWork,
+    LifecycleWork,
+    ReconcileWork,
+    UnknownWork,
+    read_work,
+    share_out,
+    write_work,
+)
 from shared.telemetry import log_line
+from shared.unknown_subscriptions import FIRST_PAGE, UnknownSubscriptions
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = timedelta(seconds=60)
 """What may be tried again sooner than the timer ticks is waited for; anything later is the next tick's."""
 _MOST_ROUNDS: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LifecycleWork:
-    """A message on queue ``subscription-work``: what Graph said about one subscription."""
-
-    lifecycle_event: str
-    name: str
-    subscription_id: str
+_MOST_DUE: Final = 2_000
+"""In a tick: some two minutes of writes at the pace that Graph allows. The rest is still due at the next one."""
+_AT_ONCE: Final = 100
+"""What a comparison finds is done by the tick itself, up to this many; more is shared out."""
+_SHARE_EVERY: Final = timedelta(seconds=MOST_SHARES / 20)
+"""Between two shares: 20 subscriptions a second, of which each may take a write or two, stay below Graph's 25 writes a second."""
+_COMPARE_AGAIN: Final = timedelta(days=1)
+_UNFINISHED: Final = timedelta(minutes=15)
+"""A comparison that has not ended by then has died with its process."""
+_LIST_EVERY: Final = timedelta(seconds=20)
+_MOST_UNKNOWN: Final = 500
 
 
 class Subscriptions:
@@ -53,22 +67,28 @@ class Subscriptions:
         settings: Settings,
         graph: Graph,
         store: SubscriptionStore,
+        work: Queue,
         keys: EncryptionKeys | None,
         now: Clock,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._declared = declared
-        self._members = GroupMembers(graph)
+        self._members = GroupMembers(graph, now)
         self._store = store
+        self._work = work
         self._keys = keys
         self._now = now
         self._pause = pause
         self._base_url = settings.public_base_url
         self._tenant_id = settings.graph_tenant_id
         self._key_fingerprint = _fingerprint(settings.client_state_key)
+        self._unknown = UnknownSubscriptions(
+            graph=graph, store=store, base_url=settings.public_base_url, policy=settings.unknown_subscriptions
+        )
         self._executor = Executor(
             graph=graph,
             store=store,
+            work=work,
             base_url=settings.public_base_url,
             tenant_id=settings.graph_tenant_id,
             client_state_key=settings.client_state_key,
@@ -76,7 +96,7 @@ class Subscriptions:
         )
 
     async def renew(self) -> Summary:
-        """Compare everything that is declared with everything that is live, and do what is due.
+        """Do what is due, or compare everything that is declared with everything that is live.
 
         The subscriptions file is looked at first, and groups are asked for their members. Raises StorageError if the table
         cannot be read; what fails for one subscription is in the summary.
@@ -87,21 +107,84 @@ class Subscriptions:
             log_line(_LOGGER, logging.ERROR, "renewal: nothing is declared", {"problems": len(self._declared.problems)})
             return Summary()
         await self._declared.keep()
-        members = await self._members.read(
-            each.for_each.group for each in declaration.subscriptions if each.for_each and each.for_each.group
-        )
-        summary = await self._reconcile(lambda rows: expand(declaration, members, rows), self._store.list)
-        fields = {"declared": len(declaration.subscriptions), "actions": len(summary.results)}
+        members = await self._members.read(each.members_of for each in declaration.subscriptions if each.members_of)
+        key = await self._current_key(declaration.subscriptions)
+        digest = self._digest(declaration, members, key)
+        last = await self._store.last_comparison()
+        if last is not None and self._is_current(last, digest):
+            rows = await self._store.due(self._now(), limit=_MOST_DUE)
+            summary = await self._reconcile(_instances(declaration, rows), rows, key)
+            what = "due"
+        else:
+            unknown = last.unknown if last else ()
+            summary = await self._compare(
+                declaration, members, key, Comparison(digest=digest, at=self._now(), unknown=unknown)
+            )
+            what = "everything"
+        fields = {"what": what, "declared": len(declaration.subscriptions), "actions": len(summary.results)}
         log_line(_LOGGER, logging.INFO, "renewal", fields | {"failed": len(summary.problems)})
         return summary
 
+    def _is_current(self, last: Comparison, digest: str) -> bool:
+        age = self._now() - last.at
+        return last.digest == digest and age < (_COMPARE_AGAIN if last.done else _UNFINISHED)
+
+    async def _compare(
+        self,
+        declaration: Declaration,
+        members: Mapping[str, Sequence[str]],
+        key: EncryptionKey | None,
+        comparison: Comparison,
+    ) -> Summary:
+        """Hold everything against everything. It is written down first, because shares that are older are not done any more."""
+        await self._store.save_comparison(comparison)
+        rows = await self._store.list()
+        await self._store.index(rows)
+        declared = {each.name: each for each in expand(declaration, members, rows)}
+        actions = plan(declared.values(), rows, self._now(), circumstances=self._circumstances(key))
+        summary = Summary()
+        if len(actions) > _AT_ONCE:
+            await self._share_out(actions, comparison.digest)
+        else:
+            summary = await self._reconcile(declared, rows, key)
+        await self._store.save_comparison(replace(comparison, done=True))
+        tenants = dict.fromkeys(("", *(each.tenant_id for each in declaration.subscriptions)))
+        for number, tenant_id in enumerate(tenants):
+            search = UnknownWork(path=FIRST_PAGE, tenant_id=tenant_id)
+            await self._work.put(write_work(search), delay=_LIST_EVERY * number)
+        return summary
+
+    async def _share_out(self, actions: Sequence[Action], digest: str) -> None:
+        wanted = {
+            each.name: each.declared.resource if isinstance(each, Create | Renew | Recreate) else each.row.resource
+            for each in actions
+            if not isinstance(each, Delete)
+        }
+        gone = [each.name for each in actions if isinstance(each, Delete)]
+        for number, share in enumerate(share_out(digest, wanted, gone)):
+            await self._work.put(write_work(share), delay=_SHARE_EVERY * number)
+        log_line(_LOGGER, logging.INFO, "comparison shared out", {"wanted": len(wanted), "gone": len(gone)})
+
     async def work(self, message: bytes) -> Summary:
-        """Act on a lifecycle event. Doing so twice is harmless.
+        """Act on a message of queue ``subscription-work``. Doing so twice is harmless.
 
         Raises EnvelopeError for a message that is none of ours, StorageError if the table cannot be read, SettingsError
-        while there is no good declaration.
+        while there is no good declaration, GraphApiError if the list of subscriptions cannot be read.
         """
-        work = read_lifecycle_work(message)
+        match read_work(message):
+            case LifecycleWork() as event:
+                return await self._hear(event)
+            case CatchUpWork() as order:
+                fields = {"name": order.name, "reason": order.reason}
+                log_line(_LOGGER, logging.WARNING, "changes may have been missed and need a catch-up", fields)
+                return Summary()
+            case ReconcileWork() as share:
+                return await self._do_share(share)
+            case UnknownWork() as search:
+                await self._look_for_unknown(search)
+                return Summary()
+
+    async def _hear(self, work: LifecycleWork) -> Summary:
         row = await self._store.read(work.name)
         fields = {"event": work.lifecycle_event, "name": work.name, "subscriptionId": work.subscription_id}
         if row is None or row.subscription_id.lower() != work.subscription_id.lower():
@@ -114,25 +197,39 @@ class Subscriptions:
             log_line(_LOGGER, logging.WARNING, "lifecycle event that we do not know", fields)
             return Summary()
         log_line(_LOGGER, logging.INFO, "lifecycle", fields)
-        return await self._reconcile_one(work)
-
-    async def _reconcile_one(self, work: LifecycleWork) -> Summary:
+        # an instance is taken on its row's word: whether its user is still meant is the next comparison's question
+        declared = _instances(await self._declaration(), [row])
+        key = await self._current_key(declared.values())
         named = frozenset({work.name})
-        declaration = await self._declaration()
-
-        async def one_row() -> Sequence[LiveSubscription]:
-            row = await self._store.read(work.name)
-            return [row] if row else []
-
-        def declared(rows: Sequence[LiveSubscription]) -> Sequence[DeclaredSubscription]:
-            entry = declaration.find(work.name)
-            # an instance is taken on its row's word: whether its user is still meant is the next tick's question
-            found = [instance_of(entry, row) for row in rows] if entry else []
-            return [each for each in found if each.name == work.name]
-
         if work.lifecycle_event == "subscriptionRemoved":
-            return await self._reconcile(declared, one_row, removed=named)
-        return await self._reconcile(declared, one_row, forced=named)
+            return await self._reconcile(declared, [row], key, removed=named)
+        return await self._reconcile(declared, [row], key, forced=named)
+
+    async def _do_share(self, share: ReconcileWork) -> Summary:
+        last = await self._store.last_comparison()
+        if last is None or last.digest != share.digest:
+            log_line(_LOGGER, logging.INFO, "a share of an older comparison", {"subscriptions": len(share.wanted)})
+            return Summary()
+        declaration = await self._declaration()
+        found = await asyncio.gather(*(self._store.read(name) for name in (*share.wanted, *share.gone)))
+        entries = {name: declaration.find(name) for name in share.wanted}
+        declared = {
+            name: replace(entry, name=name, resource=share.wanted[name], for_each=None)
+            for name, entry in entries.items()
+            if entry is not None
+        }
+        rows = [row for row in found if row is not None]
+        return await self._reconcile(declared, rows, await self._current_key(declared.values()))
+
+    async def _look_for_unknown(self, search: UnknownWork) -> None:
+        found = await self._unknown.look(search.path, search.tenant_id)
+        last = await self._store.last_comparison()
+        if last is not None:
+            before = () if search == UnknownWork(path=FIRST_PAGE) else last.unknown
+            unknown = (*before, *(each.subscription_id for each in found.unknown))
+            await self._store.save_comparison(replace(last, unknown=unknown[:_MOST_UNKNOWN]))
+        if found.following:
+            await self._work.put(write_work(replace(search, path=found.following)), delay=_LIST_EVERY)
 
     async def _declaration(self) -> Declaration:
         await self._declared.refresh()
@@ -142,8 +239,9 @@ class Subscriptions:
 
     async def _reconcile(
         self,
-        declare: Callable[[Sequence[LiveSubscription]], Sequence[DeclaredSubscription]],
-        rows: Callable[[], Awaitable[Sequence[LiveSubscription]]],
+        declared: Mapping[str, DeclaredSubscription],
+        rows: Sequence[LiveSubscription],
+        key: EncryptionKey | None,
         *,
         forced: frozenset[str] = frozenset(),
         removed: frozenset[str] = frozenset(),
@@ -151,12 +249,9 @@ class Subscriptions:
         """Plan and execute, and again for what may be tried again within a minute."""
         results: dict[str, Result] = {}
         for _ in range(_MOST_ROUNDS):
-            live = await rows()
-            declared = declare(live)
-            key = await self._current_key(declared)
             actions = plan(
-                declared,
-                live,
+                declared.values(),
+                rows,
                 self._now(),
                 circumstances=self._circumstances(key),
                 forced=forced,
@@ -164,14 +259,25 @@ class Subscriptions:
             )
             summary = await self._executor.execute(actions, key=key)
             results |= {each.name: each for each in summary.results}
-            forced = removed = frozenset()  # acted upon; what is unfinished is in its row
             wait = summary.again - self._now() if summary.again else None
             if wait is None or wait > _LONGEST_PAUSE:
                 break
             await self._pause(max(wait.total_seconds(), 0))
+            names = [each.name for each in summary.results if each.again]
+            declared = {name: declared[name] for name in names if name in declared}
+            rows = [row for row in await asyncio.gather(*map(self._store.read, names)) if row is not None]
+            forced = removed = frozenset()  # acted upon; what is unfinished is in its row
         return Summary(results=tuple(results.values()))
 
-    async def _current_key(self, declared: Sequence[DeclaredSubscription]) -> EncryptionKey | None:
+    def _digest(self, declaration: Declaration, members: Mapping[str, Sequence[str]], key: EncryptionKey | None) -> str:
+        """Write down everything on which it depends what is wanted of any subscription."""
+        circumstances = self._circumstances(key)
+        said = hashlib.sha256(f"{declaration.digest} {circumstances}".encode())
+        for group in sorted(members):
+            said.update(f" {group}:{','.join(sorted(members[group]))}".encode())
+        return said.hexdigest()[:32]
+
+    async def _current_key(self, declared: Iterable[DeclaredSubscription]) -> EncryptionKey | None:
         rich = any(each.include_resource_data for each in declared)
         return await self._keys.current() if rich and self._keys else None
 
@@ -184,19 +290,12 @@ class Subscriptions:
         )
 
 
-def read_lifecycle_work(message: bytes) -> LifecycleWork:
-    """Read a message of queue ``subscription-work``. Raises EnvelopeError."""
-    try:
-        work = json.loads(message)
-    except (ValueError, RecursionError) as problem:
-        raise EnvelopeError("a message on subscription-work is not JSON") from problem
-    if not isinstance(work, dict) or work.get("earshot") != 1:
-        raise EnvelopeError("a message on subscription-work is not ours, or of a later version")
-    values = [work.get(name) for name in ("lifecycleEvent", "name", "subscriptionId")]
-    if not all(isinstance(value, str) and value for value in values):
-        raise EnvelopeError("a message on subscription-work lacks lifecycleEvent, name or subscriptionId")
-    lifecycle_event, name, subscription_id = map(str, values)
-    return LifecycleWork(lifecycle_event=lifecycle_event, name=name, subscription_id=subscription_id)
+def _instances(declaration: Declaration, rows: Iterable[LiveSubscription]) -> Mapping[str, DeclaredSubscription]:
+    """Give what is declared of these rows; an instance is taken on its row's word."""
+    found = ((row, declaration.find(row.name)) for row in rows)
+    made = [instance_of(entry, row) for row, entry in found if entry is not None]
+    names = {row.name for row in rows}
+    return {each.name: each for each in made if each.name in names}
 
 
 def _fingerprint(key: bytes) -> str:

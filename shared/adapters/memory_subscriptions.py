@@ -14,6 +14,8 @@ from shared.declaration import Declaration
 from shared.errors import GraphApiError, KeysUnavailable, StorageError
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
+from shared.ports import Comparison
+from shared.reconcile import due_at, index_time
 
 
 @dataclass(slots=True)
@@ -59,16 +61,45 @@ class MemorySubscriptionStore:
     rows: dict[str, LiveSubscription] = field(default_factory=dict)
     away: bool = False
     read_only: bool = False
+    comparison: Comparison | None = None
+    reads: int = 0
     _etags: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def list(self) -> Sequence[LiveSubscription]:
         """Read every row."""
         self._answer()
+        self.reads += len(self.rows)
         return list(self.rows.values())
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[LiveSubscription]:
+        """Read the rows whose time has come."""
+        self._answer()
+        due = [row for row in self.rows.values() if row.indexed is not None and row.indexed <= now]
+        due = sorted((row for row in due if due_at(row) <= now), key=due_at)[:limit]
+        self.reads += len(due)
+        return due
+
+    async def index(self, rows: Sequence[LiveSubscription]) -> int:
+        """See to it that each of these rows is in the index; how many were not."""
+        lost = [row for row in rows if row.indexed is None]
+        for row in lost:
+            await self.save(row)
+        return len(lost)
+
+    async def last_comparison(self) -> Comparison | None:
+        """Read when everything was last compared."""
+        self._answer()
+        return self.comparison
+
+    async def save_comparison(self, comparison: Comparison) -> None:
+        """Write down that everything was compared."""
+        self._answer(writes=True)
+        self.comparison = comparison
 
     async def read(self, name: str) -> LiveSubscription | None:
         """Read one row."""
         self._answer()
+        self.reads += 1
         return self.rows.get(name)
 
     async def save(self, row: LiveSubscription) -> LiveSubscription | None:
@@ -77,7 +108,8 @@ class MemorySubscriptionStore:
         there = self.rows.get(row.name)
         if (there.etag if there else "") != row.etag:
             return None
-        self.rows[row.name] = replace(row, etag=f'"{next(self._etags)}"')
+        indexed = index_time(row) or row.indexed
+        self.rows[row.name] = replace(row, indexed=indexed, etag=f'"{next(self._etags)}"')
         return self.rows[row.name]
 
     async def remove(self, row: LiveSubscription) -> bool:
@@ -117,13 +149,16 @@ class MemoryGraph:
     """Subscriptions in a dictionary. ``troubles`` are raised by the next requests of a method, in order.
 
     ``lost_answers`` counts requests by method whose answer gets lost although Graph has done what it was asked for.
-    ``pages`` are what it answers to a GET of anything else, by path.
+    ``pages`` are what it answers to a GET of anything else, by path. ``asked_in`` has the tenant of each request; a
+    subscription is there in the tenant in which it was made, and nowhere else.
     """
 
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
     pages: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     preferences: list[str] = field(default_factory=list)
     requests: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    asked_in: list[str] = field(default_factory=list)
+    tenants: dict[str, str] = field(default_factory=dict)
     troubles: dict[str, list[GraphApiError]] = field(default_factory=dict)
     lost_answers: dict[str, int] = field(default_factory=dict)
     before: Callable[[str, str], None] = lambda _method, _path: None
@@ -135,22 +170,29 @@ class MemoryGraph:
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        tenant_id: str = "",
     ) -> Mapping[str, Any]:
         """Answer as Graph does, after whatever trouble was ordered."""
         if method == "POST":
             self.preferences.append((headers or {}).get("Prefer", ""))
         self.requests.append((method, path, dict(body or {})))
+        self.asked_in.append(tenant_id)
         self.before(method, path)
         if self.troubles.get(method):
             raise self.troubles[method].pop(0)
-        answer = self._create(body or {}) if method == "POST" else self._touch(method, path, body or {})
+        if method == "POST":
+            answer = self._create(body or {}, tenant_id)
+        else:
+            answer = self._touch(method, path, body or {}, tenant_id)
         if self.lost_answers.get(method, 0):
             self.lost_answers[method] -= 1
             raise GraphApiError(f"{method} {path}", status=0, message="ReadTimeout")
         return answer
 
-    def _create(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _create(self, body: Mapping[str, Any], tenant_id: str) -> Mapping[str, Any]:
         for subscription_id, there in self.subscriptions.items():
+            if self.tenants.get(subscription_id, "") != tenant_id:
+                continue
             if there["resource"] == body["resource"] and there["changeType"] == body["changeType"]:
                 raise GraphApiError(
                     "POST /subscriptions",
@@ -160,13 +202,17 @@ class MemoryGraph:
                 )
         subscription_id = str(uuid.uuid4())
         self.subscriptions[subscription_id] = {**body, "id": subscription_id}
+        self.tenants[subscription_id] = tenant_id
         return dict(self.subscriptions[subscription_id])
 
-    def _touch(self, method: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _touch(self, method: str, path: str, body: Mapping[str, Any], tenant_id: str) -> Mapping[str, Any]:
         if method == "GET" and path in self.pages:
             return self.pages[path]
+        if method == "GET" and path == "/subscriptions":
+            mine = [each for key, each in self.subscriptions.items() if self.tenants.get(key, "") == tenant_id]
+            return {"value": [each | {"clientState": None} for each in mine]}
         there = self.subscriptions.get(path.removeprefix("/subscriptions/"))
-        if there is None:
+        if there is None or self.tenants.get(there["id"], "") != tenant_id:
             raise GraphApiError(f"{method} {path}", status=404, code="ResourceNotFound", message="not found")
         if method == "DELETE":
             del self.subscriptions[there["id"]]

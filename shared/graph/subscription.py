@@ -39,6 +39,7 @@ class GraphSubscription:
 
     subscription_id: str
     resource: str
+    change_type: str = ""
     notification_url: str
     expires: datetime
 
@@ -51,8 +52,10 @@ class LiveSubscription:
     counts recreations and is part of the clientState; ``refused`` says that Graph's last answer to a creation was a
     definite no, so that its generation was never used. Until ``not_before`` nobody touches the subscription: somebody is
     at it (``problem`` is empty), or it waits after a failure. ``lifetime_minutes`` is what was declared when it was last
-    made or renewed, 0 for the longest. ``former_id`` is the subscription that this one takes over from, still to be
-    deleted; until this one exists, ``expires`` is the former one's.
+    made or renewed, 0 for the longest. ``tenant_id`` is empty for our own tenant. ``former_id`` is the subscription that this one takes over from, still to be
+    deleted; until this one exists, ``expires`` is the former one's. ``owed`` is why a catch-up has still to be ordered, for
+    what changed after ``owed_since``; ``swept`` is when one was last ordered. ``indexed`` is the store's: for when its index
+    has the row looked at next.
     """
 
     name: str
@@ -69,12 +72,17 @@ class LiveSubscription:
     immutable_ids: bool = False
     notification_query_options: str = ""
     lifetime_minutes: int = 0
+    tenant_id: str = ""
     former_id: str = ""
     digest: str = ""
     problem: str = ""
     refused: bool = False
     attempts: int = 0
     not_before: datetime | None = None
+    owed: str = ""
+    owed_since: datetime | None = None
+    swept: datetime | None = None
+    indexed: datetime | None = None
     etag: str = ""
 
 
@@ -134,6 +142,7 @@ def read_subscription(answer: Mapping[str, Any]) -> GraphSubscription:
     return GraphSubscription(
         subscription_id=subscription_id,
         resource=str(answer.get("resource") or ""),
+        change_type=str(answer.get("changeType") or ""),
         notification_url=str(answer.get("notificationUrl") or ""),
         expires=read_timestamp(answer.get("expirationDateTime")),
     )

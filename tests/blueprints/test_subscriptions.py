@@ -12,6 +12,7 @@ import azure.functions as func
 import pytest
 
 from blueprints.subscriptions import build
+from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import (
     MemoryDeclared,
     MemoryEncryptionKeys,
@@ -47,12 +48,14 @@ class Stage:
     pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.work = MemoryQueue(now=lambda: self.now)
         self.declared = MemoryDeclared(read_declaration(json.dumps(DECLARED).encode(), known_handlers=None))
         self.subscriptions = Subscriptions(
             declared=self.declared,
             settings=Settings.from_environ(ENVIRON),
             graph=self.graph,
             store=self.store,
+            work=self.work,
             keys=MemoryEncryptionKeys(),
             now=lambda: self.now,
             pause=self._pause,

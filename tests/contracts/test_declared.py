@@ -12,6 +12,7 @@ from aiohttp import web
 from local.graph.simulator import Simulator
 from shared.adapters.credential import Credential, graph_scope
 from shared.adapters.graph_api import GraphApi
+from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
 from shared.declaration import read_declaration
 from shared.fan_out import instance_name
@@ -79,7 +80,15 @@ async def app() -> AsyncIterator[App]:
         credential = Credential(lambda: lambda _: (token, _now().timestamp() + 3600))
         api = GraphApi(endpoint=simulator.http_url, credential=credential, scope=graph_scope(settings))
         store, declared = MemorySubscriptionStore(), MemoryDeclared(None)
-        subscriptions = Subscriptions(declared=declared, settings=settings, graph=api, store=store, keys=None, now=_now)
+        subscriptions = Subscriptions(
+            declared=declared,
+            settings=settings,
+            graph=api,
+            store=store,
+            work=MemoryQueue(now=_now),
+            keys=None,
+            now=_now,
+        )
         yield App(simulator, api, store, declared, subscriptions)
         api.close()
     await runner.cleanup()

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from local.graph.simulator import Simulator
 from shared.adapters.credential import Credential, graph_scope
 from shared.adapters.graph_api import GraphApi
+from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import (
     MemoryDeclared,
     MemoryEncryptionKeys,
@@ -183,6 +184,7 @@ async def house(simulator: Simulator, receiver: Receiver, pem: bytes) -> AsyncIt
         settings=settings,
         graph=api,
         store=store,
+        work=MemoryQueue(now=_now),
         keys=MemoryEncryptionKeys([read_encryption_key(pem, certificate_id="key-1")]),
         now=_now,
     )

@@ -9,6 +9,7 @@ from aiohttp import web
 from shared.adapters.credential import Credential
 from shared.adapters.graph_api import GraphApi
 from shared.group_members import GroupMembers
+from tests.contracts.twins import present
 
 GROUP = "abcdef00-0000-4000-8000-00000000000a"
 
@@ -49,7 +50,7 @@ async def test_every_page_is_asked_of_graph_itself(served: Served) -> None:
     credential = Credential(lambda: lambda _: ("token", 4e9))
     graph = GraphApi(endpoint=served.url, credential=credential, scope="https://graph.example/.default")
 
-    members = await GroupMembers(graph).read([GROUP])
+    members = await GroupMembers(graph, present).read([GROUP])
     graph.close()
 
     assert members == {GROUP: ("u00", "u01", "u10", "u11", "u20", "u21")}

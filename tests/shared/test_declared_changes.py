@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import MemoryEncryptionKeys, MemoryGraph, MemoryKeptDeclaration
 from shared.declaration import Declaration, read_declaration
 from shared.declared_state import FileDeclared
@@ -53,6 +54,7 @@ class App:
             settings=Settings.from_environ(ENVIRON),
             graph=self.graph,
             store=self.stand.subscriptions,
+            work=MemoryQueue(now=self.stand.clock),
             keys=MemoryEncryptionKeys(),
             now=self.stand.clock,
         )

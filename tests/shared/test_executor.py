@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import MemoryGraph, MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError
@@ -46,10 +47,14 @@ class World:
     now: datetime = START
     key: EncryptionKey | None = None
 
+    def __post_init__(self) -> None:
+        self.work = MemoryQueue(now=lambda: self.now)
+
     async def tick(self, *declared: DeclaredSubscription, **pointers: Any) -> Summary:
         executor = Executor(
             graph=self.graph,
             store=self.store,
+            work=self.work,
             base_url=BASE_URL,
             tenant_id="t",
             client_state_key=MAC_KEY,

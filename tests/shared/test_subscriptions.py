@@ -1,0 +1,322 @@
+"""A tick looks at what is due; everything is compared when something has changed, and shared out where it is much."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.memory import MemoryQueue
+from shared.adapters.memory_subscriptions import (
+    MemoryDeclared,
+    MemoryEncryptionKeys,
+    MemoryGraph,
+    MemorySubscriptionStore,
+)
+from shared.declaration import read_declaration
+from shared.errors import StorageError
+from shared.fan_out import instance_name
+from shared.results import Summary
+from shared.settings import Settings
+from shared.subscription_work import UnknownWork, read_work
+from shared.subscriptions import Subscriptions
+from tests.builders import NOW
+
+BASE_URL = "https://a.example/api"
+ENVIRON = {
+    "GRAPH_TENANT_ID": "7e4a0000-0000-4000-8000-000000007e4a",
+    "GRAPH_CLIENT_ID": "a99e0000-0000-4000-8000-00000000a99e",
+    "PUBLIC_BASE_URL": BASE_URL,
+    "CLIENT_STATE_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5",
+}
+TEAMS = {"name": "teams", "resource": "/teams/getAllMessages", "changeType": "created"}
+TICK = timedelta(minutes=5)
+
+
+def mail_of(count: int) -> Mapping[str, Any]:
+    users = [f"0000{number:04d}-0000-4000-8000-000000000000" for number in range(count)]
+    return {
+        "name": "mail",
+        "resource": "/users/{user}/messages",
+        "changeType": "created",
+        "forEach": {"users": users},
+    }
+
+
+@dataclass
+class World:
+    """Subscriptions over memory twins; the queue is worked off when a test says so."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    now: datetime = NOW
+    entries: Sequence[Mapping[str, Any]] = (TEAMS,)
+
+    def __post_init__(self) -> None:
+        self.graph = MemoryGraph()
+        self.store = MemorySubscriptionStore()
+        self.queue = MemoryQueue(now=lambda: self.now)
+        self.declared = MemoryDeclared(None)
+        self.declare(*self.entries)
+        self.start()
+
+    def start(self) -> None:
+        """Start a process."""
+        self.subscriptions = Subscriptions(
+            declared=self.declared,
+            settings=Settings.from_environ({**ENVIRON, **self.environ}),
+            graph=self.graph,
+            store=self.store,
+            work=self.queue,
+            keys=MemoryEncryptionKeys(),
+            now=lambda: self.now,
+            pause=self._pause,
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def declare(self, *entries: Mapping[str, Any]) -> None:
+        text = json.dumps({"subscriptions": entries}).encode()
+        self.declared.current = read_declaration(text, known_handlers=None)
+
+    async def tick(self) -> Summary:
+        self.now += TICK
+        return await self.subscriptions.renew()
+
+    async def work_off(self) -> None:
+        """Work off the queue, each message at its time."""
+        while self.queue.messages:
+            message = min(self.queue.messages.values(), key=lambda each: each.visible)
+            self.now = max(self.now, message.visible)
+            await self.subscriptions.work(message.text.encode())
+            del self.queue.messages[message.message_id]
+
+    @property
+    def heard(self) -> set[str]:
+        return {each["resource"] for each in self.graph.subscriptions.values()}
+
+
+async def test_a_tick_with_nothing_due_reads_one_mark_and_no_row() -> None:
+    world = World(entries=[mail_of(60)])
+    await world.tick()
+    await world.work_off()
+    world.store.reads = 0
+    world.graph.requests.clear()
+
+    summary = await world.tick()
+
+    assert summary.results == ()
+    assert world.store.reads == 0
+    assert world.graph.requests == []
+
+
+async def test_a_tick_reads_as_many_rows_as_are_due() -> None:
+    world = World(entries=[mail_of(60)])
+    await world.tick()
+    await world.work_off()
+    for name in list(world.store.rows)[:3]:
+        row = replace(world.store.rows[name], created=NOW - timedelta(days=6), expires=NOW + timedelta(days=1))
+        world.store.rows[name] = replace(row, indexed=NOW)
+    world.store.reads = 0
+
+    summary = await world.tick()
+
+    assert sorted(each.outcome for each in summary.results) == ["renewed"] * 3
+    assert world.store.reads == 3
+
+
+async def test_everything_is_compared_when_the_declaration_changes_and_once_a_day() -> None:
+    world = World()
+    await world.tick()
+    comparisons = [world.store.comparison]
+    world.declare(TEAMS, {"name": "chats", "resource": "/chats/getAllMessages", "changeType": "created"})
+    await world.tick()
+    comparisons.append(world.store.comparison)
+    assert world.heard == {"teams/getAllMessages", "chats/getAllMessages"}
+
+    world.graph.subscriptions.clear()
+    world.store.rows.clear()  # somebody has emptied the table: no index says so
+    for _ in range(12 * 24):
+        await world.tick()
+    comparisons.append(world.store.comparison)
+
+    assert world.heard == {"teams/getAllMessages", "chats/getAllMessages"}
+    assert len({each.digest for each in comparisons if each}) == 2
+    assert all(each and each.done for each in comparisons)
+
+
+async def test_what_is_declared_no_more_goes_although_it_is_not_due() -> None:
+    world = World(entries=[TEAMS, mail_of(2)])
+    await world.tick()
+    world.declare(TEAMS)
+
+    await world.tick()
+
+    assert world.heard == {"teams/getAllMessages"}
+    assert list(world.store.rows) == ["teams"]
+
+
+async def test_much_is_shared_out_over_time_and_done() -> None:
+    world = World(entries=[mail_of(420)])
+    summary = await world.tick()
+    assert summary.results == ()
+    assert world.graph.subscriptions == {}
+    shares = [each for each in world.queue.messages.values() if '"reconcile"' in each.text]
+    assert [(each.visible - world.now).total_seconds() for each in shares] == [2.5 * number for number in range(9)]
+
+    await world.work_off()
+
+    assert len(world.heard) == len(world.store.rows) == 420
+    world.graph.requests.clear()
+    await world.tick()
+    assert world.graph.requests == []
+
+    world.declare(mail_of(20))
+    await world.tick()
+    await world.work_off()
+    assert len(world.heard) == len(world.store.rows) == 20
+
+
+async def test_a_share_of_an_older_comparison_is_not_done_any_more() -> None:
+    world = World(entries=[mail_of(150)])
+    await world.tick()
+    late = [each.text for each in world.queue.messages.values()]
+    world.declare(TEAMS)
+    await world.tick()
+
+    for text in late:
+        await world.subscriptions.work(text.encode())
+
+    assert world.heard == {"teams/getAllMessages"}
+
+
+async def test_a_share_that_comes_twice_is_done_once() -> None:
+    world = World(entries=[mail_of(150)])
+    await world.tick()
+    for text in [each.text for each in world.queue.messages.values()] * 2:
+        await world.subscriptions.work(text.encode())
+
+    assert len(world.graph.subscriptions) == 150
+    assert sum(method == "POST" for method, _, _ in world.graph.requests) == 150
+
+
+async def test_a_comparison_whose_process_died_is_made_again() -> None:
+    world = World(entries=[mail_of(150)])
+    world.queue.outage.away = True
+    with pytest.raises(StorageError):
+        await world.tick()
+    world.queue.outage.away = False
+    world.start()
+    await world.tick()
+    assert world.queue.messages == {}, "another process may still be at it"
+
+    for _ in range(3):
+        await world.tick()
+    await world.work_off()
+
+    assert len(world.heard) == 150
+
+
+async def test_another_certificate_or_address_is_a_reason_to_compare() -> None:
+    world = World()
+    await world.tick()
+    world.environ = {"PUBLIC_BASE_URL": "https://b.example/api"}
+    world.start()
+
+    await world.tick()
+
+    [only] = world.graph.subscriptions.values()
+    assert only["notificationUrl"] == "https://b.example/api/notifications"
+
+
+class TestUnknown:
+    """Subscriptions at Graph that are in no row."""
+
+    def strange(self, world: World, number: int, **properties: Any) -> str:
+        subscription_id = f"51000000-0000-4000-8000-{number:012d}"
+        world.graph.subscriptions[subscription_id] = {
+            "id": subscription_id,
+            "resource": f"chats/{number}/messages",
+            "changeType": "created",
+            "notificationUrl": f"{BASE_URL}/notifications",
+            "expirationDateTime": "2027-01-01T00:00:00Z",
+        } | properties
+        return subscription_id
+
+    def list_in_pages(self, world: World, size: int) -> None:
+        there = list(world.graph.subscriptions.values())
+        for start in range(0, max(len(there), 1), size):
+            path = "/subscriptions" if not start else f"/subscriptions?$skiptoken={start}"
+            world.graph.pages[path] = {"value": there[start : start + size]}
+            if start + size < len(there):
+                link = f"https://graph.microsoft.com/v1.0/subscriptions?$skiptoken={start + size}"
+                world.graph.pages[path] = {**world.graph.pages[path], "@odata.nextLink": link}
+
+    async def look(self, world: World, *, size: int = 100) -> None:
+        self.list_in_pages(world, size)
+        await world.work_off()
+
+    @pytest.mark.parametrize(
+        ("policy", "left"),
+        [("report", {"elsewhere", "heir", "other"}), ("replace", {"elsewhere", "other"}), ("delete", {"elsewhere"})],
+    )
+    async def test_they_are_shown_and_by_choice_deleted(self, policy: str, left: set[str]) -> None:
+        world = World(environ={"UNKNOWN_SUBSCRIPTIONS": policy})
+        await world.tick()
+        strangers = {
+            "elsewhere": self.strange(world, 1, notificationUrl="https://a.example.evil/api/notifications"),
+            "heir": self.strange(world, 2, resource="/Teams/getAllMessages"),
+            "other": self.strange(world, 3),
+        }
+        await self.look(world)
+
+        there = world.graph.subscriptions.keys()
+        assert {kind for kind, subscription_id in strangers.items() if subscription_id in there} == left
+        assert world.store.comparison is not None
+        assert set(world.store.comparison.unknown) == {strangers[kind] for kind in left}
+        assert world.store.rows["teams"].subscription_id in there
+
+    async def test_one_that_an_unfinished_row_may_have_made_is_left_to_it(self) -> None:
+        world = World(environ={"UNKNOWN_SUBSCRIPTIONS": "delete"})
+        world.graph.lost_answers["POST"] = 1
+        await world.tick()
+        assert len(world.graph.subscriptions) == 1
+
+        await self.look(world)
+
+        assert len(world.graph.subscriptions) == 1
+        await world.tick()
+        assert world.store.rows["teams"].subscription_id in world.graph.subscriptions
+
+    async def test_a_long_list_is_read_in_parts_with_pauses(self) -> None:
+        world = World()
+        await world.tick()
+        strangers = {self.strange(world, number) for number in range(50)}
+        began = world.now
+
+        await self.look(world, size=1)
+
+        assert world.store.comparison is not None
+        assert set(world.store.comparison.unknown) == strangers
+        assert world.now - began == timedelta(seconds=40)
+
+    async def test_a_list_that_is_none_is_graphs_fault_and_deletes_nothing(self) -> None:
+        world = World(environ={"UNKNOWN_SUBSCRIPTIONS": "delete"})
+        await world.tick()
+        world.graph.pages["/subscriptions"] = {"value": None}
+
+        with pytest.raises(Exception, match="no value"):
+            await world.subscriptions.work(b'{"earshot":1,"unknown":"/subscriptions"}')
+        assert len(world.graph.subscriptions) == 1
+
+    async def test_they_are_looked_for_after_every_comparison(self) -> None:
+        world = World()
+        await world.tick()
+
+        assert UnknownWork(path="/subscriptions") in [read_work(text.encode()) for text in world.queue.texts]
+
+
+def test_names_of_instances_are_those_of_shares() -> None:
+    assert instance_name("mail", "A") == instance_name("mail", "a")
