@@ -159,13 +159,19 @@ class Executor:
         except (GraphApiError, GraphProtocolError) as problem:
             if kept.former_id and kept.former_id in str(problem):
                 return await self._make_way(kept, key, done)
-            if orphan_possible and (found := await self._find_orphan(kept, problem)):
-                # whose certificate it has is unknown: with none on record, the next plan gives it the current one
-                return await self._establish(replace(kept, certificate_id=""), found, "adopted")
-            refusal = self._judge(kept, problem)
-            # a no to this try says nothing about an earlier one whose answer was lost
-            return await self._put_off(kept, replace(refusal, definite=refusal.definite and not orphan_possible))
+            return await self._adopt_or_wait(kept, problem, orphan_possible=orphan_possible)
         return await self._establish(kept, made, done)
+
+    async def _adopt_or_wait(
+        self, kept: LiveSubscription, problem: GraphApiError | GraphProtocolError, *, orphan_possible: bool
+    ) -> Result:
+        """After a refusal: take up what an earlier try has made after all, else try again later."""
+        if orphan_possible and (found := await self._find_orphan(kept, problem)):
+            # whose certificate it has is unknown: with none on record, the next plan gives it the current one
+            return await self._establish(replace(kept, certificate_id=""), found, "adopted")
+        refusal = self._judge(kept, problem)
+        # a no to this try says nothing about an earlier one whose answer was lost
+        return await self._put_off(kept, replace(refusal, definite=refusal.definite and not orphan_possible))
 
     async def _make_way(self, intent: LiveSubscription, key: EncryptionKey | None, done: str) -> Result:
         """Delete the former subscription after all: what is declared now Graph will not have beside it."""

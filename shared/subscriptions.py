@@ -23,7 +23,7 @@ from shared.fan_out import expand, instance_of
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.group_members import GroupMembers
-from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, Queue, SubscriptionStore
+from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, OwnEndpoint, Queue, SubscriptionStore
 from shared.reconcile import Action, Circumstances, Create, Delete, Recreate, Renew, plan
 from shared.results import Result, Summary
 from shared.settings import Settings
@@ -44,8 +44,8 @@ _LOGGER = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = timedelta(seconds=60)
 """What may be tried again sooner than the timer ticks is waited for; anything later is the next tick's."""
 _MOST_ROUNDS: Final = 5
-_MOST_DUE: Final = 2_000
-"""In a tick: some two minutes of writes at the pace that Graph allows. The rest is still due at the next one."""
+_MOST_DUE: Final = 4_000
+"""In a tick: three minutes and a half of writes at the pace that Graph allows. The rest is still due at the next one."""
 _AT_ONCE: Final = 100
 """What a comparison finds is done by the tick itself, up to this many; more is shared out."""
 _SHARE_EVERY: Final = timedelta(seconds=MOST_SHARES / 20)
@@ -60,7 +60,7 @@ _MOST_UNKNOWN: Final = 500
 class Subscriptions:
     """The declared subscriptions and what keeps them alive."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another thing outside
         self,
         *,
         declared: Declared,
@@ -70,6 +70,7 @@ class Subscriptions:
         work: Queue,
         keys: EncryptionKeys | None,
         now: Clock,
+        own_endpoint: OwnEndpoint | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._declared = declared
@@ -93,6 +94,7 @@ class Subscriptions:
             tenant_id=settings.graph_tenant_id,
             client_state_key=settings.client_state_key,
             now=now,
+            own_endpoint=own_endpoint,
         )
 
     async def renew(self) -> Summary:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from local.graph.knobs import Knobs
 from local.graph.simulator import Simulator
@@ -60,8 +61,6 @@ def settings(simulator: Simulator, tmp_path: Path) -> Callable[[str], Settings]:
 
 
 def certificate_bytes() -> bytes:
-    from cryptography.hazmat.primitives import serialization
-
     return self_signed(rsa_key("app")).public_bytes(serialization.Encoding.PEM)
 
 
