@@ -9,7 +9,6 @@ requests (`shared.executor`), catching up (`shared.catch_up`).
 
 import asyncio
 import hashlib
-import hmac
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from shared.declaration import Declaration, DeclaredSubscription
 from shared.errors import SettingsError
 from shared.executor import Executor
 from shared.fan_out import expand, instance_of
+from shared.graph.client_state import key_fingerprint
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.group_members import GroupMembers
@@ -82,7 +82,8 @@ class Subscriptions:
         self._pause = pause
         self._base_url = settings.public_base_url
         self._tenant_id = settings.graph_tenant_id
-        self._key_fingerprint = _fingerprint(settings.client_state_key)
+        self._key_fingerprint = key_fingerprint(settings.client_state_key)
+        self._previous_fingerprint = key_fingerprint(settings.client_state_key_previous)
         self._unknown = UnknownSubscriptions(
             graph=graph, store=store, base_url=settings.public_base_url, policy=settings.unknown_subscriptions
         )
@@ -288,6 +289,7 @@ class Subscriptions:
             base_url=self._base_url,
             tenant_id=self._tenant_id,
             key_fingerprint=self._key_fingerprint,
+            previous_fingerprint=self._previous_fingerprint,
             certificate_id=key.certificate_id if key else "",
         )
 
@@ -298,7 +300,3 @@ def _instances(declaration: Declaration, rows: Iterable[LiveSubscription]) -> Ma
     made = [instance_of(entry, row) for row, entry in found if entry is not None]
     names = {row.name for row in rows}
     return {each.name: each for each in made if each.name in names}
-
-
-def _fingerprint(key: bytes) -> str:
-    return hmac.digest(key, b"earshot: which key is this", hashlib.sha256).hex()[:16]

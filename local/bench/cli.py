@@ -14,6 +14,7 @@ from rich.table import Table
 from local.bench.ack import ProbeError, measure_ack
 from local.bench.figures import Figure
 from local.bench.latency import measure_latency
+from local.bench.many_subscriptions import measure_many
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
 from local.bench.simulated_load import measure_simulator
@@ -30,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how long to measure, and where to write the figures."""
     parser.add_argument("--quick", action="store_true", help="fewer rounds: whether it works, not how well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as data too")
-    parser.add_argument("--only", nargs="+", choices=tuple(_measures()), help="measure only these")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the writes of 100,000 subscriptions, as SVG")
+    parser.add_argument("--only", nargs="+", choices=tuple(_measures(None)), help="measure only these")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     problems: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="earshot-bench-") as folder:
         material = make_material(Path(folder))
-        for name, measure in _measures().items():
+        for name, measure in _measures(arguments.plot).items():
             if arguments.only and name not in arguments.only:
                 continue
             console.print(f"Measuring {name} …")
@@ -68,12 +70,13 @@ def show(console: Console, figures: Sequence[Figure], problems: dict[str, str]) 
         console.print(f"[bold red]{name} could not be measured[/]: {escape(problem)}", soft_wrap=True)
 
 
-def _measures() -> dict[str, Callable[[Material, bool], list[Figure]]]:
+def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Figure]]]:
     return {
         "ack": lambda material, quick: measure_ack(material, quick=quick),
         "opening": lambda material, quick: measure_opening(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),
+        "subscriptions": lambda _, quick: measure_many(quick=quick, plot=plot),
         "simulator": lambda _, quick: measure_simulator(quick=quick),
         "latency": lambda material, quick: measure_latency(material.folder, quick=quick),
     }
