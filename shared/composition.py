@@ -42,6 +42,7 @@ from shared.dispatch import find_handlers
 from shared.errors import SettingsError, StorageError
 from shared.feed_reading import FeedReading
 from shared.forwarding import read_endpoint
+from shared.graph.client_state import key_fingerprint
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
 from shared.intake import Policy
@@ -121,7 +122,14 @@ class Composition:
             _LOGGER.error("%s will not run: %s", left_out, SettingsError(problems))
         store = self.subscription_table if self.settings.has_storage else None
         declared = self.__dict__.get("declared")  # there if a part runs that needs it
-        status = Status(parts=parts, store=store, now=utc_now, declared=declared, keys=self.encryption_keys)
+        status = Status(
+            parts=parts,
+            store=store,
+            now=utc_now,
+            declared=declared,
+            keys=self.encryption_keys,
+            client_state_key=key_fingerprint(self.settings.client_state_key),
+        )
         return [*built, health.build(status, warm=self.warm)]
 
     async def warm(self) -> None:

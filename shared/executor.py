@@ -305,7 +305,9 @@ class Executor:
             return await self._leave_alive(action, leased, key, unheard)
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
-        leased = owing(replace(leased, former_id=""), action.reason, self._now(), since_unknown=action.removed)
+        leased = owing(
+            replace(leased, former_id=""), action.reason, self._now(), since_unknown=action.removed or action.deaf
+        )
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 

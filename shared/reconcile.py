@@ -35,13 +35,14 @@ AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 class Circumstances:
     """What a live subscription depends on besides its declaration.
 
-    ``key_fingerprint`` tells one CLIENT_STATE_KEY from another without being it; ``certificate_id`` is that of the current
-    encryption key, empty if there is none.
+    ``key_fingerprint`` tells one CLIENT_STATE_KEY from another without being it, ``previous_fingerprint`` is that of the one
+    before, empty if no other is accepted; ``certificate_id`` is that of the current encryption key, empty if there is none.
     """
 
     base_url: str
     tenant_id: str
     key_fingerprint: str
+    previous_fingerprint: str = ""
     certificate_id: str = ""
 
 
@@ -87,7 +88,7 @@ class Recreate:
     """Make a subscription anew under the next generation, and delete the one that is there.
 
     ``overlaps``: the new one may be made first, so that nothing goes unheard; else the old one goes first. ``removed``: Graph
-    said that it has ended it, at some time before.
+    said that it has ended it, at some time before. ``deaf``: since some time before, what it brings is refused.
     """
 
     row: LiveSubscription
@@ -97,6 +98,7 @@ class Recreate:
     reason: str
     overlaps: bool = False
     removed: bool = False
+    deaf: bool = False
 
     @property
     def name(self) -> str:
@@ -106,7 +108,7 @@ class Recreate:
     @property
     def on_same_terms(self) -> bool:
         """Whether the one that is there does for now, so that it is renewed where the new one cannot be made."""
-        return not self.removed and _terms(self.row.digest) == _terms(self.digest)
+        return not (self.removed or self.deaf) and _terms(self.row.digest) == _terms(self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +265,10 @@ def _act(
         return None
     if not row.subscription_id:
         return _go_on(row, declared, digest)
-    reason = _reason_to_recreate(row, digest, now, terms_changed=terms_changed, removed=removed)
+    wanted = forced and _may_renew_again(row, now)
+    deaf = _key(row.digest) not in {circumstances.key_fingerprint, circumstances.previous_fingerprint}
+    turn = _is_due(row, now) or (wanted and _turn_has_come(row, now))
+    reason = _reason_to_recreate(row, digest, now, turn=turn, deaf=deaf, removed=removed)
     if reason:
         return Recreate(
             row=row,
@@ -273,8 +278,9 @@ def _act(
             reason=reason,
             overlaps=not removed and _may_overlap(declared, row, now),
             removed=removed,
+            deaf=deaf,
         )
-    if _wants_renewal(row, declared, now, circumstances) or (forced and _may_renew_again(row, now)):
+    if wanted or _wants_renewal(row, declared, now, circumstances):
         return Renew(row=row, declared=declared, digest=digest)
     return _left_to_do(row, now)
 
@@ -313,16 +319,23 @@ def _terms(digest: str) -> str:
     return digest.partition(":")[0]
 
 
+def _key(digest: str) -> str:
+    return digest.partition(":")[2]
+
+
 def _reason_to_recreate(
-    row: LiveSubscription, digest: str, now: datetime, *, terms_changed: bool, removed: bool
+    row: LiveSubscription, digest: str, now: datetime, *, turn: bool, deaf: bool, removed: bool
 ) -> str:
+    """Say why what is there will not do. An older key is no hurry: that is changed when the renewal would be due."""
     if removed:
         return "Graph has removed it"
-    if terms_changed:
+    if _terms(row.digest) != _terms(digest):
         return "it is declared differently"
     if row.expires is None or row.expires <= now:
         return "it has expired"
-    if row.digest != digest and _is_due(row, now):
+    if deaf:
+        return "its clientState has a key that is not accepted any more"
+    if row.digest != digest and turn:
         return "its clientState has an older key"
     return ""
 
@@ -343,6 +356,21 @@ def _may_overlap(declared: DeclaredSubscription, row: LiveSubscription, now: dat
 def _is_due(row: LiveSubscription, now: datetime) -> bool:
     point = renewal_point(row)
     return point is not None and point <= now
+
+
+def _turn_has_come(row: LiveSubscription, now: datetime) -> bool:
+    """Tell whether a moment that comes once a lifetime, another for each name, lies between its last renewal and now.
+
+    Where Graph wants everybody renewed every hour no renewal is ever due by itself, and yet an older key is to go gradually.
+    """
+    start = row.renewed or row.created
+    if start is None or row.expires is None:
+        return True
+    minutes = max(
+        round((row.expires - start) / timedelta(minutes=1)), 1
+    )  # whole ones: an answer takes some of the first
+    before, after = ((moment - AT_ONCE) / timedelta(minutes=minutes) + _spread(row.name) for moment in (start, now))
+    return int(after) > int(before)
 
 
 def _lacks_certificate(row: LiveSubscription, circumstances: Circumstances) -> bool:

@@ -1,16 +1,17 @@
 """What the app says about itself: which parts run, which do not and why, and how the subscriptions are."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import StorageError
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.key_watch import KeyWatch
-from shared.ports import Clock, Declared, SubscriptionStore
+from shared.ports import Clock, Comparison, Declared, SubscriptionStore
 
+_MOST_ROWS: Final = 1_000
 _NOT_IN_THIS_VERSION = {
     "event_hub": "pull mode is not in this version",
     "live": "live clients are not in this version",
@@ -21,7 +22,8 @@ _NOT_IN_THIS_VERSION = {
 class Status:
     """The parts by name: an empty tuple for one that runs, else what keeps it from running.
 
-    ``declared`` is None where no part runs that needs the subscriptions file.
+    ``declared`` is None where no part runs that needs the subscriptions file. ``client_state_key`` is the fingerprint of
+    CLIENT_STATE_KEY.
     """
 
     parts: Mapping[str, tuple[str, ...]]
@@ -29,6 +31,7 @@ class Status:
     now: Clock
     declared: Declared | None = None
     keys: KeyWatch | None = None
+    client_state_key: str = ""
     absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
 
     def health(self) -> tuple[int, str]:
@@ -63,10 +66,31 @@ class Status:
             body["encryption"] = await self.keys.report()
         if self.store is not None:
             try:
-                body["subscriptions"] = [_row(row) for row in await self.store.list()]
+                rows = await self.store.list()
+                body["clientState"] = _rotation(rows, self.client_state_key)
+                body["subscriptionCount"] = len(rows)
+                body["subscriptions"] = [_row(row) for row in _first(rows)]
+                body["unknownSubscriptions"] = _unknown(await self.store.last_comparison())
             except StorageError as problem:
                 body["problem"] = str(problem)
         return 200, json.dumps(body)
+
+
+def _first(rows: Sequence[LiveSubscription]) -> Sequence[LiveSubscription]:
+    """Pick the rows to be shown: all of them, or where they are too many those in trouble before the others."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    return sorted(rows, key=lambda row: (not row.problem, row.name))[:_MOST_ROWS]
+
+
+def _unknown(last: Comparison | None) -> Sequence[str]:
+    """List the subscriptions of this app at Graph that nobody knows, as the last search found them."""
+    return last.unknown if last else ()
+
+
+def _rotation(rows: Sequence[LiveSubscription], key: str) -> dict[str, Any]:
+    """Say how many subscriptions still have a clientState of an older key: while there is one, the previous key is needed."""
+    return {"olderKey": sum(row.subscription_id != "" and not row.digest.endswith(f":{key}") for row in rows)}
 
 
 def _row(row: LiveSubscription) -> dict[str, Any]:

@@ -49,7 +49,12 @@ class World:
             now=lambda: self.now,
             own_endpoint=self.own,
         )
-        here = Circumstances(base_url="https://a.example/api", tenant_id="t", key_fingerprint=self.fingerprint)
+        here = Circumstances(
+            base_url="https://a.example/api",
+            tenant_id="t",
+            key_fingerprint=self.fingerprint,
+            previous_fingerprint="k1",
+        )
         actions = plan(declared, await self.store.list(), self.now, circumstances=here, **pointers)
         return await executor.execute(actions, key=self.key)
 

@@ -201,7 +201,7 @@ def test_another_base_url_means_recreating_because_the_lifecycle_url_cannot_be_p
 
 
 def test_another_client_state_key_means_recreating_when_it_is_due_anyway() -> None:
-    there = replace(HERE, key_fingerprint="k2")
+    there = replace(HERE, key_fingerprint="k2", previous_fingerprint="k1")
     row = _live(TEAMS)
     point = renewal_point(row)
     assert point
