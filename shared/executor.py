@@ -32,7 +32,7 @@ from shared.graph.subscription import (
 )
 from shared.orphans import Orphans
 from shared.ports import Clock, Graph, OwnEndpoint, Queue, SubscriptionStore
-from shared.reconcile import Action, Create, Delete, OrderCatchUp, Recreate, Renew, Retire
+from shared.reconcile import Action, Create, Delete, OrderCatchUp, Recreate, Renew, Retire, spread_of
 from shared.results import Result, Summary, log_result, overtaken, owing, settled
 from shared.subscription_work import CatchUpWork, write_work
 from shared.telemetry import log_line
@@ -44,6 +44,7 @@ _CONCURRENCY: Final = 8
 """Graph takes 500 writes in 20 seconds from an app (2026-09); each creation costs a handshake with ourselves."""
 BASELINE: Final = "baseline"
 """Why a catch-up follows the first creation: it finds where the next one begins, and tells nobody."""
+_BASELINES_WITHIN: Final = timedelta(hours=4)
 _SAVE_PAUSES: Final = (0.2, 1.0, 3.0)
 _NOT_FOUND, _CONFLICT = 404, 409
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -339,7 +340,7 @@ class Executor:
 
     async def _order_catch_up(self, row: LiveSubscription, order: CatchUpWork, outcome: str) -> Result:
         """Put an order on the queue, and only then write down that it is there: a second one is harmless."""
-        await self._work.put(write_work(order))
+        await self._work.put(write_work(order), delay=_delay(order))
         kept = await self._store.save(replace(row, owed="", owed_since=None, swept=self._now()))
         return settled(row, kept, outcome)
 
@@ -433,6 +434,12 @@ def _not_about_it(refusal: Refusal) -> Refusal:
 def _may_have_orphan(row: LiveSubscription) -> bool:
     """Tell whether an earlier try may have succeeded without our learning of it."""
     return not row.subscription_id and not row.refused
+
+
+def _delay(order: CatchUpWork) -> timedelta:
+    """Put off the baselines of an entry for many: a hundred thousand mailboxes are not walked at once."""
+    many = order.reason == BASELINE and "~" in order.name
+    return _BASELINES_WITHIN * spread_of(order.name) if many else timedelta(0)
 
 
 def _lifetime(minutes: int) -> timedelta | None:

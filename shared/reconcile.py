@@ -183,7 +183,7 @@ def renewal_point(row: LiveSubscription) -> datetime | None:
     start = row.renewed or row.created
     if start is None or row.expires is None:
         return None
-    share = _EARLIEST_RENEWAL + _spread(row.name) * (_LATEST_RENEWAL - _EARLIEST_RENEWAL)
+    share = _EARLIEST_RENEWAL + spread_of(row.name) * (_LATEST_RENEWAL - _EARLIEST_RENEWAL)
     return start + (row.expires - start) * share
 
 
@@ -214,10 +214,11 @@ def index_time(row: LiveSubscription) -> datetime | None:
 
 def _sweep_point(row: LiveSubscription) -> datetime | None:
     """Return when everything that a subscription may have missed is looked for, though nothing tells of a loss."""
-    return None if row.swept is None else row.swept + SWEEP_EVERY * (1 - _spread(row.name) / 4)
+    return None if row.swept is None else row.swept + SWEEP_EVERY * (1 - spread_of(row.name) / 4)
 
 
-def _spread(name: str) -> float:
+def spread_of(name: str) -> float:
+    """Spread things over a time, by the name: a number from 0 up to 1, the same every time."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32
 
 
@@ -369,7 +370,7 @@ def _turn_has_come(row: LiveSubscription, now: datetime) -> bool:
     minutes = max(
         round((row.expires - start) / timedelta(minutes=1)), 1
     )  # whole ones: an answer takes some of the first
-    before, after = ((moment - AT_ONCE) / timedelta(minutes=minutes) + _spread(row.name) for moment in (start, now))
+    before, after = ((moment - AT_ONCE) / timedelta(minutes=minutes) + spread_of(row.name) for moment in (start, now))
     return int(after) > int(before)
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
+from shared.ports import Comparison
 from shared.status import Status
 from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, live
 
@@ -49,6 +50,24 @@ async def test_the_full_status_lists_subscriptions_and_what_is_left_out() -> Non
             "problem": "quota",
         }
     ]
+
+
+async def test_of_a_great_many_those_in_trouble_are_shown_first() -> None:
+    rows = {f"row-{number:04d}": live(name=f"row-{number:04d}") for number in range(1_200)}
+    rows["row-1100"] = live(name="row-1100", problem="quota")
+    _, body = await status(store=MemorySubscriptionStore(rows=rows)).full()
+    found = json.loads(body)
+
+    assert found["subscriptionCount"] == 1_200
+    assert len(found["subscriptions"]) == 1_000
+    assert found["subscriptions"][0]["name"] == "row-1100"
+
+
+async def test_subscriptions_that_nobody_knows_are_shown() -> None:
+    store = MemorySubscriptionStore(comparison=Comparison(digest="d", at=NOW, done=True, unknown=("s-9",)))
+    _, body = await status(store=store).full()
+
+    assert json.loads(body)["unknownSubscriptions"] == ["s-9"]
 
 
 async def test_a_broken_declaration_is_said_and_takes_nothing_down() -> None:
