@@ -170,10 +170,9 @@ class World:
         return found
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet() -> None:
-    logging.getLogger("shared.executor").setLevel(logging.CRITICAL)
-    logging.getLogger("shared.results").setLevel(logging.CRITICAL)
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
 
 
 async def _echo(request: web.Request) -> web.Response:
