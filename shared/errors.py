@@ -6,6 +6,7 @@
     ├── UnknownEncryptionKey   the item names a certificate whose private key we do not have (yet)
     ├── KeysUnavailable        the key store could not be asked; the item waits
     ├── GraphApiError          Graph answered a request of ours with an error
+    │   └── SignInError        there is no token to ask Graph with
     ├── EnvelopeError          a message on our own queue is not one of ours
     ├── SettingsError          we are misconfigured; names every problem at once
     ├── StorageError           storage refused or did not answer; nothing was kept
@@ -77,13 +78,32 @@ class GraphApiError(EarshotError):
         retry_after: timedelta | None = None,
     ) -> None:
         detail = f"{code}: {message}" if code else message or "no error body"
-        super().__init__(f"{what}: Graph answered {status} ({detail}); request-id {request_id or 'none'}")
+        super().__init__(f"{what}: {self._said(status)} ({detail}){self._reference(request_id)}")
         self.what = what
         self.status = status
         self.code = code
         self.message = message
         self.request_id = request_id
         self.retry_after = retry_after
+
+    def _said(self, status: int) -> str:
+        return f"Graph answered {status}"
+
+    def _reference(self, request_id: str) -> str:
+        return f"; request-id {request_id or 'none'}"
+
+
+class SignInError(GraphApiError):
+    """There is no token to ask Graph with: the authority, or the managed identity, gave none.
+
+    ``status`` is 401 if that was a no, which people have to change, else that of a failure, 0 if nobody answered.
+    """
+
+    def _said(self, status: int) -> str:
+        return f"no token, the answer was {status}" if status else "no token, and no answer"
+
+    def _reference(self, request_id: str) -> str:
+        return f"; trace id {request_id}" if request_id else ""
 
 
 class EnvelopeError(EarshotError):

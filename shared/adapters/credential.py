@@ -11,12 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from shared.adapters.sign_in import read_no, read_no_identity, read_pem, unanswered
 from shared.adapters.trust import verify
-from shared.errors import GraphApiError, SettingsError
+from shared.errors import SettingsError, SignInError
 from shared.settings import CLOUDS, Settings
 
+_REFUSED: Final = 401
 _EARLY: Final = 300.0
 """Seconds before its expiry from which on a token is not used for a new request."""
+
+_AGAIN: Final = 5.0
+"""Seconds between two attempts after one that failed: a thousand requests that wait for a token must not ask one by one."""
+
+_TIMEOUT: Final = (5.0, 15.0)
+"""Seconds to connect, and for each part of an answer; SDKs would wait for ever."""
 
 _EXCHANGE: Final[Mapping[str, str]] = {
     "global": "api://AzureADTokenExchange",
@@ -62,6 +70,8 @@ class Credential:
         self._elsewhere = elsewhere
         self._others: dict[str, Credential] = {}
         self._source: TokenSource | None = None
+        self._problem: SignInError | None = None
+        self._failed = 0.0
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -69,10 +79,8 @@ class Credential:
         """Return the credential for a tenant; for our own, which may be left out, that is this one."""
         if self._elsewhere is None or not tenant_id or tenant_id == self._home:
             return self
-        with self._lock:
-            if tenant_id not in self._others:
-                self._others[tenant_id] = Credential(partial(self._elsewhere, tenant_id), now=self._now)
-            return self._others[tenant_id]
+        # without the lock, which is held as long as an authority takes to answer
+        return self._others.setdefault(tenant_id, Credential(partial(self._elsewhere, tenant_id), now=self._now))
 
     def token(self, scope: str, *, refused: str = "") -> str:
         """Return a token for a scope.
@@ -81,15 +89,23 @@ class Credential:
             scope: a resource and ``/.default``.
             refused: a token that was answered with 401; if it is the one at hand, a new one is fetched from the authority.
 
-        Raises GraphApiError with status 401 if the authority gives none, 0 if it cannot be reached.
+        Raises SignInError with status 401 if the authority gives none, 0 if it cannot be reached. For a few seconds the same is
+        said again without asking; then everything is looked at anew, certificate and all.
         """
         with self._lock:
             token, expires = self._tokens.get(scope, ("", 0.0))
             if token and token != refused and self._now() < expires - _EARLY:
                 return token
-            if self._source is None or refused:
-                self._source = self._make_source()  # SDKs keep tokens too, and cannot all be told to forget one
-            self._tokens[scope] = self._source(scope)
+            if self._problem is not None and self._now() - self._failed < _AGAIN:
+                raise self._problem.with_traceback(None)
+            try:
+                if self._source is None or refused:
+                    self._source = self._make_source()  # SDKs keep tokens too, and cannot all be told to forget one
+                self._tokens[scope] = self._source(scope)
+            except SignInError as problem:
+                self._problem, self._failed, self._source = problem, self._now(), None
+                raise
+            self._problem = None
             return self._tokens[scope][0]
 
 
@@ -98,7 +114,7 @@ def graph_scope(settings: Settings) -> str:
     return CLOUDS[settings.graph_cloud].endpoint + "/.default"
 
 
-def make_credential(settings: Settings) -> Credential:
+def make_credential(settings: Settings, *, now: Callable[[], float] = time.time) -> Credential:
     """Make the credential that the settings choose. Raises SettingsError if it lacks something."""
     values = {
         "GRAPH_TENANT_ID": settings.graph_tenant_id,
@@ -113,9 +129,10 @@ def make_credential(settings: Settings) -> Credential:
     if settings.graph_credential == "client-certificate" and not Path(path).is_file():
         raise SettingsError([f"GRAPH_CLIENT_CERTIFICATE_PATH {path} is not a file"])
     return Credential(
-        partial(_make_source, settings, settings.graph_tenant_id),
+        partial(_make_source, settings, now, settings.graph_tenant_id),
+        now=now,
         home=settings.graph_tenant_id,
-        elsewhere=partial(_make_source, settings),
+        elsewhere=partial(_make_source, settings, now),
     )
 
 
@@ -130,16 +147,17 @@ def only_home(settings: Settings) -> str:
     return ""
 
 
-def _make_source(settings: Settings, tenant_id: str) -> TokenSource:
+def _make_source(settings: Settings, now: Callable[[], float], tenant_id: str) -> TokenSource:
     match settings.graph_credential:
         case "managed-identity":
             if tenant_id != settings.graph_tenant_id:
-                raise GraphApiError(f"token for tenant {tenant_id}", status=401, message=only_home(settings))
+                raise SignInError(f"token in tenant {tenant_id}", status=_REFUSED, message=only_home(settings))
             return _managed_identity(settings)
         case "client-secret":
             return _entra(settings, tenant_id, settings.graph_client_secret)
         case "client-certificate":
-            pem = Path(settings.graph_client_certificate_path).read_text(encoding="ascii")
+            path = settings.graph_client_certificate_path
+            pem = read_pem(f"token in tenant {tenant_id}", path, now=now())
             return _entra(settings, tenant_id, {"private_key": pem, "public_certificate": pem})
     assertion = _managed_identity(settings)
     scope = _EXCHANGE[settings.graph_cloud] + "/.default"
@@ -153,10 +171,12 @@ def _entra(settings: Settings, tenant_id: str, secret: str | Mapping[str, Any]) 
     session = requests.Session()
     session.verify = verify(settings.environ)
     session.headers["Connection"] = "close"  # the next token is an hour away
+    session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
     app: Any = None
 
     def fetch(scope: str) -> tuple[str, float]:
         nonlocal app
+        what = f"token in tenant {tenant_id}"
         try:
             app = app or msal.ConfidentialClientApplication(
                 settings.graph_client_id,
@@ -166,12 +186,10 @@ def _entra(settings: Settings, tenant_id: str, secret: str | Mapping[str, Any]) 
                 http_client=session,
             )
             answer = app.acquire_token_for_client([scope])
-        except (requests.RequestException, ValueError) as problem:
-            raise GraphApiError(f"token for {scope}", status=0, message=type(problem).__name__) from problem
+        except (requests.RequestException, msal.exceptions.MsalError, ValueError) as problem:
+            raise unanswered(what, settings.authority, problem) from problem
         if "access_token" not in answer:
-            codes = answer.get("error_codes") or []
-            detail = f"AADSTS{codes[0]}" if codes else str(answer.get("error_description", ""))[:120]
-            raise GraphApiError(f"token for {scope}", status=401, code=str(answer.get("error", "")), message=detail)
+            raise read_no(what, answer)
         return answer["access_token"], time.time() + float(answer["expires_in"])
 
     return fetch
@@ -182,13 +200,19 @@ def _managed_identity(settings: Settings) -> TokenSource:
     from azure.identity import ManagedIdentityCredential  # noqa: PLC0415
 
     # a user-assigned identity is chosen by its client id; in Azure every SDK finds it under this name
-    credential = ManagedIdentityCredential(client_id=settings.environ.get("AZURE_CLIENT_ID") or None)
+    connect, read = _TIMEOUT
+    credential = ManagedIdentityCredential(
+        client_id=settings.environ.get("AZURE_CLIENT_ID") or None,
+        retry_total=1,
+        connection_timeout=connect,
+        read_timeout=read,
+    )
 
     def fetch(scope: str) -> tuple[str, float]:
         try:
             token = credential.get_token(scope)
         except AzureError as problem:
-            raise GraphApiError(f"token for {scope}", status=401, message=type(problem).__name__) from problem
+            raise read_no_identity(problem) from problem
         return token.token, float(token.expires_on)
 
     return fetch
