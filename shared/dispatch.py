@@ -31,11 +31,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The handler has to run again: after a time of its own, or when the schedule says."""
+    """The handler has to run again: after a time of its own, or when the schedule says, but not before Graph wants it."""
 
     instance: str
     error: str
     after: timedelta | None = None
+    at_least: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +121,19 @@ async def run_handlers(
     Where one of them wants the content of a basic notification, it is fetched once for all; a deletion's is gone.
     """
     unfetched = ""
-    after: timedelta | None = None
+    at_least: timedelta | None = None
     if not change.deleted and any(each.registration.content for each in routes):
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 await change.fetch()
         except GraphApiError as refusal:
-            unfetched, after = str(refusal), refusal.retry_after
+            unfetched, at_least = str(refusal), refusal.retry_after
         except TimeoutError:
             unfetched = _too_long(limit)
         except Exception as problem:  # noqa: BLE001 - a failing fetch costs its own handlers, never their siblings
             unfetched = describe(problem)
     outcomes = [
-        Again(instance=each.instance, error=unfetched, after=after)
+        Again(instance=each.instance, error=unfetched, at_least=at_least)
         for each in routes
         if unfetched and each.registration.content
     ]
@@ -151,7 +152,7 @@ async def _run(change: Change, chosen: Route, services: Services, limit: timedel
     except GiveUp as word:
         return GivenUp(instance=chosen.instance, reason=_told(word))
     except GraphApiError as refusal:
-        return Again(instance=chosen.instance, error=str(refusal), after=refusal.retry_after)
+        return Again(instance=chosen.instance, error=str(refusal), at_least=refusal.retry_after)
     except TimeoutError:
         return Again(instance=chosen.instance, error=_too_long(limit))
     except Exception as problem:  # noqa: BLE001 - a handler is other people's code: whatever it raises means *again*

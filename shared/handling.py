@@ -122,11 +122,13 @@ def _end_by_outcomes(work: Work, outcomes: Sequence[Outcome]) -> None:
             work.endings.append(Dead(reason=f"{each.instance} gave up", error=each.reason, owed=(each.instance,)))
     if again:
         asked = [each.after for each in again if each.after is not None]
+        least = [each.at_least for each in again if each.at_least is not None]
         work.endings.append(
             Retry(
                 error="; ".join(f"{each.instance}: {each.error}" for each in again),
                 owed=owed_names([each.instance for each in again]),
                 after=max(asked) if asked else None,
+                at_least=max(least) if least else None,
             )
         )
     if not work.endings:

@@ -43,7 +43,7 @@ class Keeping:
                 await self.bury(work.item, ending, envelope)
 
     async def _put_back(self, item: Item, retry: Retry, envelope: Envelope) -> None:
-        delay = self.schedule.delay(item.attempt, chance=self.chance(), after=retry.after)
+        delay = self.schedule.delay(item.attempt, chance=self.chance(), after=retry.after, at_least=retry.at_least)
         again = replace(item, owed=retry.owed, attempt=item.attempt + 1 if retry.spends else item.attempt)
         await self.queue.put(write_envelope(replace(envelope, items=(again,))), delay=delay)
 

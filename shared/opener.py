@@ -262,7 +262,7 @@ def _ending(refusal: Exception, work: Work) -> Ending:
             return Retry(error=str(refusal), owed=owed, after=after, spends=False)
         case NothingDeclared():
             return Retry(error=str(refusal), owed=owed, after=_UNTIL_MENDED, spends=False)
-        case GraphApiError(retry_after=after):
-            return Retry(error=str(refusal), owed=owed, after=after)
+        case GraphApiError(retry_after=at_least):
+            return Retry(error=str(refusal), owed=owed, at_least=at_least)
         case _:
             return Retry(error=str(refusal), owed=owed)

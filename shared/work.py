@@ -13,11 +13,15 @@ from shared.routing import Route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The item goes back to the queue with what it owes; ``spends`` says whether that uses up an attempt."""
+    """The item goes back to the queue with what it owes; ``spends`` says whether that uses up an attempt.
+
+    ``after`` is when exactly, ``at_least`` the least that the schedule may say.
+    """
 
     error: str
     owed: tuple[str, ...] | None
     after: timedelta | None = None
+    at_least: timedelta | None = None
     spends: bool = True
 
 

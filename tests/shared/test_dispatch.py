@@ -70,7 +70,7 @@ async def test_graphs_refusal_says_when_to_come_again(stand: Any) -> None:
     refusal = GraphApiError("GET /x", status=503, code="busy", request_id="r", retry_after=MINUTE)
     [outcome] = await run(stand, to(Handler("h", [refusal])))
 
-    assert outcome == Again(instance="h", error=str(refusal), after=MINUTE)
+    assert outcome == Again(instance="h", error=str(refusal), at_least=MINUTE)
 
 
 @pytest.mark.parametrize(
