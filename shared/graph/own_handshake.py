@@ -66,7 +66,10 @@ def _hint(status: int) -> str:
 
 
 def _host(location: str) -> str:
-    return (urlsplit(location).hostname or "another path")[:80]
+    try:
+        return (urlsplit(location).hostname or "another path")[:80]
+    except ValueError:
+        return "what is no address"
 
 
 def _redirect_hint(location: str) -> str:

@@ -189,9 +189,12 @@ async def test_an_answer_that_got_lost_is_looked_for_in_the_same_tenant(world: W
     assert set(world.graph.asked_in) == {OTHER}
 
 
-async def test_another_tenant_recreates_and_the_old_one_is_deleted_where_it_was(world: World) -> None:
+@pytest.mark.parametrize(
+    "resource", ["users/u/messages", "users/u/events"]
+)  # within one tenant, the second would overlap
+async def test_another_tenant_recreates_and_the_old_one_is_deleted_where_it_was(world: World, resource: str) -> None:
     await world.tick(MAIL)
-    await world.tick(replace(MAIL, tenant_id=OTHER))
+    await world.tick(replace(MAIL, tenant_id=OTHER, resource=resource))
 
     assert world.asked() == [("POST", ""), ("DELETE", ""), ("POST", OTHER)]
     assert len(world.graph.subscriptions) == 1
