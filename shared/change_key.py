@@ -1,7 +1,14 @@
-"""What tells two changes apart: the version of a resource, and the key under which the ledger remembers a change."""
+"""What tells two changes apart: the version of a resource, and the key under which the ledger remembers a change.
+
+What a delta tells without a version (that something is gone, a user, a file) goes by the round that told it: told again after a
+crash, it is the same change. Graph's own notification of it has another key, or none. For deletions a tombstone closes that gap
+(`shared.ledger`); of the rest, what was heard by both ways is handled twice: a user's notification carries a sequence number,
+and a delta nothing.
+"""
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +52,37 @@ def change_key(*, subscription: str, tenant_id: str, resource: Resource, version
     """
     state = "deleted" if deleted else "present"
     parts = "\n".join((subscription, tenant_id.lower(), *resource.segments, version, state))
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaRound:
+    """Which round of a delta told a change, and when the one before it began; None where nobody knows."""
+
+    mark: str
+    since: datetime | None = None
+
+
+def read_round(notification: Mapping[str, Any]) -> DeltaRound | None:
+    """Read by which round of a delta a change was told; None for Graph's own notifications."""
+    delta = notification.get("delta")
+    if not isinstance(delta, dict) or not isinstance(delta.get("round"), str) or not delta["round"]:
+        return None
+    try:
+        return DeltaRound(mark=delta["round"], since=read_timestamp(delta.get("since")))
+    except GraphProtocolError:
+        return DeltaRound(mark=delta["round"])
+
+
+def round_version(notification: Mapping[str, Any]) -> str:
+    """Give what stands for the version of a change that a delta told without one; empty for Graph's own notifications."""
+    told = read_round(notification)
+    return f"round {told.mark}" if told else ""
+
+
+def tombstone_key(*, subscription: str, tenant_id: str, resource: Resource, way: str) -> str:
+    """Make the key of the tombstone of a resource that was deleted: one for each way in which that is learnt."""
+    parts = "\n".join((f"tombstone {way}", subscription, tenant_id.lower(), *resource.segments))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 

@@ -5,6 +5,12 @@ One row a change and period. A claim is a *create* in the current period (or tak
 a period claims are made in both, so that nobody races across the boundary. Periods are dropped whole, by age.
 
 Only *done* suppresses a handler. Whoever meets a live claim waits it out: its holder may have died.
+
+A deletion that a delta tells has no version, so that its key is another than that of Graph's notification. Beside a deletion that
+was handled lies a *tombstone*: which handlers are done, when it was heard, and by which way. It travels with what is written for
+the next period anyway, so that it costs no request of its own where the change has a key; it is read only for deletions told by a
+delta. Nothing is suppressed that may be a second deletion of something restored, as far as anybody can tell: if an item is
+deleted, restored and deleted again between two rounds, and of these only the first deletion was heard, the second is taken for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +23,9 @@ _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _BOUNDARY = timedelta(minutes=5)  # more than clocks of two instances are ever apart
 _LOST_RACE = timedelta(seconds=1)
 _UNION_TRIES = 5
+_LATEST = timedelta(hours=1)
+"""How late Graph's own notification of a deletion may come, at most
+(https://learn.microsoft.com/graph/change-notifications-overview, latency, 2026-09)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,33 @@ class AlreadyDone:
 
 
 Answer = Granted | Busy | AlreadyDone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """A deletion that was handled. ``way`` is empty for Graph's own notification, else the delta's round that told it."""
+
+    key: str
+    done: frozenset[str]
+    received: datetime
+    way: str = ""
+
+    def row(self) -> LedgerRow:
+        """Give the row that remembers it: its holder and time are no claim, because nobody ever wants its key."""
+        return LedgerRow(key=self.key, done=self.done, holder=self.way or _NOTIFICATION, expires=self.received)
+
+
+_NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldDeletion:
+    """A deletion that a delta tells: the keys of both tombstones, the round, and when the round before began."""
+
+    heard_key: str
+    told_key: str
+    mark: str
+    since: datetime | None
 
 
 class Ledger:
@@ -115,12 +151,21 @@ class Ledger:
         return Granted(run=run, rows={period: replace(mine, etag=replaced[wanted.key])})
 
     async def settle(
-        self, partition: str, granted: Mapping[str, Granted], done: Mapping[str, frozenset[str]], *, now: datetime
+        self,
+        partition: str,
+        granted: Mapping[str, Granted],
+        done: Mapping[str, frozenset[str]],
+        *,
+        now: datetime,
+        tombstones: Sequence[Tombstone] = (),
     ) -> None:
-        """Record what is done and let go of the claims: in the periods claimed, and in the next one for what is done."""
+        """Record what is done and let go of the claims: in the periods claimed, and in the next one for what is done.
+
+        Tombstones are put into the next period only; `heard` knows where to look.
+        """
         upcoming = self.period(now, ahead=1)
         by_period: dict[str, list[LedgerRow]] = {}
-        ahead: list[LedgerRow] = []
+        ahead: list[LedgerRow] = [each.row() for each in tombstones if each.done]
         for key, claim in granted.items():
             finished = done.get(key, frozenset())
             for period, row in claim.rows.items():
@@ -147,6 +192,33 @@ class Ledger:
                 period, partition, (replace(found, done=found.done | row.done),)
             ):
                 return
+
+    async def bury(self, partition: str, tombstones: Sequence[Tombstone], *, now: datetime) -> None:
+        """Remember deletions that have no key of their own."""
+        await self._store.put(self.period(now, ahead=1), partition, [each.row() for each in tombstones])
+
+    async def heard(self, partition: str, told: ToldDeletion, *, now: datetime) -> frozenset[str]:
+        """Tell which handlers have handled a deletion already, because Graph's own notification of it was heard.
+
+        One read, a second one if there is something to suppress; twice as many if the round before began in an earlier period.
+        """
+        if told.since is None:
+            return frozenset()
+        found = await self._tombstone(partition, told.heard_key, told.since, now)
+        if found is None or found.expires is None or found.expires < told.since:
+            return frozenset()
+        before = await self._tombstone(partition, told.told_key, told.since - _LATEST, now)
+        if before and before.holder != told.mark and before.expires and found.expires < before.expires + _LATEST:
+            # an earlier round told a deletion, and that may be what was heard: this one is of something that was restored
+            return frozenset()
+        return found.done
+
+    async def _tombstone(self, partition: str, key: str, since: datetime, now: datetime) -> LedgerRow | None:
+        """Read the latest tombstone that was written after a moment."""
+        found = await self._store.read(self.period(now, ahead=1), partition, key)
+        if found is None and self.period(since) != self.period(now):
+            found = await self._store.read(self.period(now), partition, key)
+        return found
 
     async def drop_old_periods(self, now: datetime) -> Sequence[str]:
         """Drop periods that ended before the last one began; their names."""

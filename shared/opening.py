@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.change_key import change_key, is_deletion, read_version
+from shared.change_key import change_key, is_deletion, read_version, round_version
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphProtocolError
 from shared.graph.catalogue import concerns
@@ -130,7 +130,8 @@ def version_of(opened: Opened) -> str:
 
 
 def key_of(opened: Opened, version: str, *, deleted: bool) -> str:
-    """Make the change's key; empty where there is no version to tell it from another change."""
+    """Make the change's key; empty where nothing tells it from another change: no version, no round of a delta."""
+    version = version or round_version(opened.notification.raw)
     if not version:
         return ""
     return change_key(

@@ -324,3 +324,156 @@ class Target(Protocol):
         Raises RetryLater for what may pass, GiveUp for what will not.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """How far one listing of a subscription has been read: a mail folder, a channel, a directory.
+
+    ``path`` names it; ``root`` is the subscription's resource when it was found, ``step`` which of its steps it is, with ``ids``.
+    ``link`` leads on: to the next page while a round is ``midway``, else to the next round. ``told`` is when the last round
+    that was completed began: everything before that has been told. ``began`` is when the present one did; ``mark`` names it.
+    ``anew``: it lists everything there is, of which what changed after ``since`` is told, and nothing without one. ``opened`` is
+    when the link's first request was made. Until ``held_until`` somebody is at it.
+    """
+
+    name: str
+    path: str
+    root: str
+    step: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    link: str = field(default="", repr=False)
+    midway: bool = False
+    anew: bool = False
+    mark: str = ""
+    began: datetime | None = None
+    told: datetime | None = None
+    since: datetime | None = None
+    opened: datetime | None = None
+    held_until: datetime | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUpRun:
+    """One catch-up of a subscription under way, however many messages it takes.
+
+    Scopes told of before it ``began`` are still to be read. ``opened`` is when it was first asked for; ``again_at`` is when
+    it looks a second time because the first look found nothing. ``how`` is as a gap report says it.
+    """
+
+    name: str
+    reason: str
+    opened: datetime
+    began: datetime
+    since: datetime | None = None
+    again_at: datetime | None = None
+    repeated: bool = False
+    found: int = 0
+    dispatched: int = 0
+    unheard: int = 0
+    troubles: int = 0
+    how: str = ""
+    etag: str = ""
+
+
+class ScopeStore(Protocol):
+    """Table ``subscriptions``, partitions ``scope~<name>``; every write is guarded by the row's ETag."""
+
+    async def list(self, name: str) -> Sequence[Scope]:
+        """Read the scopes of a subscription. One that cannot be read as it stands is read as far as it can be."""
+        ...
+
+    async def save(self, scope: Scope) -> Scope | None:
+        """Create (empty etag) or replace a scope; with its new etag, None if somebody else was faster."""
+        ...
+
+    async def remove(self, scope: Scope) -> None:
+        """Delete a scope; one that is gone is as good."""
+        ...
+
+    async def read_run(self, name: str) -> CatchUpRun | None:
+        """Read the catch-up that is under way; None if there is none, or it cannot be read."""
+        ...
+
+    async def save_run(self, run: CatchUpRun) -> CatchUpRun | None:
+        """Create (empty etag) or replace it; with its new etag, None if somebody else was faster."""
+        ...
+
+    async def end_run(self, run: CatchUpRun) -> bool:
+        """Delete it if its etag still holds; False if somebody has asked for more meanwhile."""
+        ...
+
+    async def forget(self, name: str) -> None:
+        """Delete everything that is known of a subscription's scopes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapReport:
+    """What may have gone unheard of one subscription, from when to when, and how it was recovered.
+
+    ``since`` is None where nobody knows. ``how`` is ``delta``, ``full resync``, ``window`` or ``not possible: …``; ``closed`` is
+    when it was over, None while it is open. ``problem`` is what keeps it open.
+    """
+
+    name: str
+    reason: str
+    opened: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    scopes: int = 0
+    found: int = 0
+    dispatched: int = 0
+    how: str = ""
+    closed: datetime | None = None
+    problem: str = ""
+
+
+class GapStore(Protocol):
+    """Table ``subscriptions``, partition ``gap``: the latest reports, and no more than a few hundred of them."""
+
+    async def save(self, report: GapReport) -> None:
+        """Write a report, or write it anew: name and opening tell one from another."""
+        ...
+
+    async def latest(self, limit: int) -> Sequence[GapReport]:
+        """Read the latest reports, the newest first; those that cannot be read are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What is known of one subscription's rhythm.
+
+    ``last`` is when a notification was last heard, ``longest`` the longest quiet time lately (it fades), out of ``samples``
+    times that something was heard. ``probed`` is when it was last looked whether changes go unheard, and ``polled_since`` since
+    when they do, None while all is well.
+    """
+
+    name: str
+    last: datetime | None = None
+    longest: timedelta = timedelta(0)
+    samples: int = 0
+    probed: datetime | None = None
+    polled_since: datetime | None = None
+
+
+class HeardStore(Protocol):
+    """Table ``subscriptions``, partition ``heard``. No guards: the worst that a lost write costs is a look too many."""
+
+    async def list(self) -> Sequence[Heard]:
+        """Read every row that can be read."""
+        ...
+
+    async def read(self, names: Sequence[str]) -> Sequence[Heard]:
+        """Read these rows, as far as they exist."""
+        ...
+
+    async def write(self, rows: Sequence[Heard]) -> None:
+        """Write rows whether or not they exist."""
+        ...
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Delete rows; those that are gone are as good."""
+        ...

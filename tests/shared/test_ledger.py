@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.memory import MemoryLedgerStore
-from shared.ledger import AlreadyDone, Answer, Busy, Granted, Ledger, Wanted
+from shared.ledger import AlreadyDone, Answer, Busy, Granted, Ledger, ToldDeletion, Tombstone, Wanted
 from shared.ports import LedgerRow
 
 WINDOW = timedelta(days=8)
@@ -318,3 +318,123 @@ def test_whoever_dies_wherever_every_handler_runs(
     bench.finish()
 
     assert set(bench.ran) == bench.owed()
+
+
+# -- tombstones ---------------------------------------------------------------------------------------------------------
+
+HOUR = timedelta(hours=1)
+
+
+def told(since: datetime | None = START - HOUR, mark: str = "round 2") -> ToldDeletion:
+    return ToldDeletion(heard_key="heard", told_key="told", mark=mark, since=since)
+
+
+def buried(received: datetime = START, *, way: str = "", done: frozenset[str] = frozenset({"feed"})) -> Tombstone:
+    return Tombstone(key="told" if way else "heard", done=done, received=received, way=way)
+
+
+@pytest.mark.parametrize(
+    ("received", "since", "heard"),
+    [
+        (START, START - HOUR, True),
+        (START, START, True),
+        (START, START + timedelta(microseconds=1), False),  # the round before began later: this is another deletion
+        (START, None, False),
+    ],
+)
+async def test_a_deletion_is_heard_if_it_was_after_the_round_before_began(
+    received: datetime, since: datetime | None, *, heard: bool
+) -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    await ledger.bury(PARTITION, [buried(received)], now=START)
+
+    assert await ledger.heard(PARTITION, told(since), now=START + HOUR) == (
+        frozenset({"feed"}) if heard else frozenset()
+    )
+
+
+async def test_nothing_was_heard_of_what_has_no_tombstone() -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    await ledger.bury(PARTITION, [buried()], now=START)
+
+    assert await ledger.heard("another", told(), now=START) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "heard"),
+    [
+        ("round 2", True),  # this round, told again after a crash
+        ("round 1", False),  # the item was restored since, and what was heard may be its first deletion
+    ],
+)
+async def test_what_an_earlier_round_told_may_be_what_was_heard(earlier: str, *, heard: bool) -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    await ledger.bury(PARTITION, [buried(), buried(START - HOUR / 2, way=earlier)], now=START)
+
+    assert bool(await ledger.heard(PARTITION, told(), now=START + HOUR)) is heard
+
+
+async def test_what_was_heard_long_after_an_earlier_round_told_a_deletion_is_another_one() -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    await ledger.bury(PARTITION, [buried(START - 2 * HOUR, way="round 1")], now=START)
+    await ledger.bury(PARTITION, [buried()], now=START)
+
+    assert await ledger.heard(PARTITION, told(START - 3 * HOUR), now=START) == frozenset({"feed"})
+
+
+@pytest.mark.parametrize("days", range(10))
+async def test_a_tombstone_is_found_on_either_side_of_a_period_s_end(days: int) -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    buried_at = START + timedelta(days=days)
+    await ledger.bury(PARTITION, [buried(buried_at)], now=buried_at)
+
+    later = buried_at + timedelta(days=1)
+    assert await ledger.heard(PARTITION, told(buried_at - HOUR), now=later) == frozenset({"feed"})
+
+
+class Counting(MemoryLedgerStore):
+    """Counts requests by what they ask for."""
+
+    counts: dict[str, int]
+
+    async def create(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
+        self._count("create")
+        return await super().create(period, partition, rows)
+
+    async def read(self, period: str, partition: str, key: str) -> LedgerRow | None:
+        self._count("read")
+        return await super().read(period, partition, key)
+
+    async def replace(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> Mapping[str, str]:
+        self._count("replace")
+        return await super().replace(period, partition, rows)
+
+    async def put(self, period: str, partition: str, rows: Sequence[LedgerRow]) -> None:
+        self._count("put")
+        await super().put(period, partition, rows)
+
+    def _count(self, what: str) -> None:
+        counts = self.__dict__.setdefault("counts", {})
+        counts[what] = counts.get(what, 0) + 1
+
+
+async def test_a_tombstone_costs_no_request_where_the_change_has_a_key() -> None:
+    store = Counting()
+    ledger = ledger_on(store)
+    answer = await claim(ledger, holder="a")
+    assert isinstance(answer, Granted)
+    await ledger.settle(PARTITION, {"k": answer}, {"k": frozenset({"feed"})}, now=START, tombstones=[buried()])
+
+    assert store.counts == {"create": 1, "replace": 1, "put": 1}
+    assert await ledger.heard(PARTITION, told(), now=START) == frozenset({"feed"})
+    assert store.counts["read"] == 2
+
+
+async def test_a_deletion_that_nobody_has_handled_leaves_no_tombstone() -> None:
+    ledger = ledger_on(MemoryLedgerStore())
+    answer = await claim(ledger, holder="a")
+    assert isinstance(answer, Granted)
+    unhandled = buried(done=frozenset())
+    await ledger.settle(PARTITION, {"k": answer}, {"k": frozenset()}, now=START, tombstones=[unhandled])
+
+    assert await ledger.heard(PARTITION, told(), now=START) == frozenset()
