@@ -192,13 +192,14 @@ class Graph(Protocol):
 class Comparison:
     """The last time that everything declared was held against everything live.
 
-    ``digest`` says what was declared then, ``done`` whether all that it led to was done or ordered. ``unknown`` names the
-    subscriptions at Graph that are ours neither by id nor by table.
+    ``digest`` says what was declared then, ``done`` whether all that it led to was done or ordered, ``size`` how many
+    subscriptions were declared or live. ``unknown`` names the subscriptions at Graph that are ours neither by id nor by table.
     """
 
     digest: str
     at: datetime
     done: bool = False
+    size: int = 0
     unknown: tuple[str, ...] = ()
 
 
@@ -447,31 +448,37 @@ class Heard:
     """What is known of one subscription's rhythm.
 
     ``last`` is when a notification was last heard, ``longest`` the longest quiet time lately (it fades), out of ``samples``
-    times that something was heard. ``probed`` is when it was last looked whether changes go unheard, and ``polled_since`` since
-    when they do, None while all is well.
+    times that something was heard. ``polled_since`` is since when it is known that changes go unheard, None while all is well;
+    ``missed`` is when that was last seen. ``look_at`` is when somebody wants to look at it again; ``indexed`` is the store's.
     """
 
     name: str
     last: datetime | None = None
     longest: timedelta = timedelta(0)
     samples: int = 0
-    probed: datetime | None = None
     polled_since: datetime | None = None
+    missed: datetime | None = None
+    look_at: datetime | None = None
+    indexed: datetime | None = None
 
 
 class HeardStore(Protocol):
-    """Table ``subscriptions``, partition ``heard``. No guards: the worst that a lost write costs is a look too many."""
-
-    async def list(self) -> Sequence[Heard]:
-        """Read every row that can be read."""
-        ...
+    """Table ``subscriptions``, partition ``heard`` and an index of it. No guards: a lost write costs a look too many."""
 
     async def read(self, names: Sequence[str]) -> Sequence[Heard]:
-        """Read these rows, as far as they exist."""
+        """Read these rows, as far as they exist and can be read."""
         ...
 
     async def write(self, rows: Sequence[Heard]) -> None:
-        """Write rows whether or not they exist."""
+        """Write rows whether or not they exist, and see to it that each is found when it wants to be looked at."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[Heard]:
+        """Read the rows that want to be looked at, the longest due first, and at most ``limit``."""
+        ...
+
+    async def polled(self, *, limit: int) -> Sequence[Heard]:
+        """Read the rows of which changes go unheard, at most ``limit``."""
         ...
 
     async def remove(self, names: Sequence[str]) -> None:

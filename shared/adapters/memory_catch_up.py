@@ -102,11 +102,6 @@ class MemoryHeardStore:
     outage: Outage = field(default_factory=Outage)
     writes: int = 0
 
-    async def list(self) -> Sequence[Heard]:
-        """Read every row."""
-        self.outage.check()
-        return list(self.rows.values())
-
     async def read(self, names: Sequence[str]) -> Sequence[Heard]:
         """Read these rows."""
         self.outage.check()
@@ -116,7 +111,18 @@ class MemoryHeardStore:
         """Write rows."""
         self.outage.check()
         self.writes += len(rows)
-        self.rows |= {row.name: row for row in rows}
+        self.rows |= {row.name: replace(row, indexed=row.look_at) for row in rows}
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[Heard]:
+        """Read the rows that want to be looked at."""
+        self.outage.check()
+        due = [(row.look_at, row.name) for row in self.rows.values() if row.look_at is not None and row.look_at <= now]
+        return [self.rows[name] for _, name in sorted(due)[:limit]]
+
+    async def polled(self, *, limit: int) -> Sequence[Heard]:
+        """Read the rows of which changes go unheard."""
+        self.outage.check()
+        return sorted((row for row in self.rows.values() if row.polled_since), key=lambda row: row.name)[:limit]
 
     async def remove(self, names: Sequence[str]) -> None:
         """Delete rows."""
