@@ -26,6 +26,7 @@ from shared.graph.following import WINDOW_LIFETIME, Followed, Step, begin, begin
 from shared.graph.resource import is_guid, read_resource
 from shared.graph.subscription import LiveSubscription
 from shared.ports import CatchUpRun, Clock, GapReport, GapStore, Graph, Queue, Scope, ScopeStore
+from shared.subscription_work import CatchUpWork
 from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
@@ -51,16 +52,6 @@ _PAGE_SIZE: Final = 200
 _NOT_FOUND: Final = 404
 _TRIES: Final = 5
 _CONFIRM_TOGETHER: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatchUpOrder:
-    """What is to be caught up with, and why. ``lap`` counts the calls for one order, from 1."""
-
-    name: str
-    reason: str
-    since: datetime | None = None
-    lap: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +149,7 @@ class CatchUp:
         self._most_pages = most_pages
         self._longest = longest
 
-    async def run(self, declared: DeclaredSubscription, row: LiveSubscription, order: CatchUpOrder) -> Progress:
+    async def run(self, declared: DeclaredSubscription, row: LiveSubscription, order: CatchUpWork) -> Progress:
         """Do a piece of a catch-up. Doing it twice, or at the same time as another, is harmless.
 
         Raises StorageError, after which it may be called again as if nothing had been; Graph's refusals are in the progress.
@@ -187,7 +178,7 @@ class CatchUp:
 
     # -- a run -------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, order: CatchUpOrder) -> CatchUpRun | None:
+    async def _begin(self, order: CatchUpWork) -> CatchUpRun | None:
         """Begin a run, join the one under way, or go on with it; None if it is over."""
         reason = order.reason if order.reason in _GAPS | _SILENT else "request"
         for _ in range(_TRIES):
@@ -351,7 +342,7 @@ class CatchUp:
         else:
             log_line(_LOGGER, logging.WARNING, "gap closed", fields)
 
-    async def _give_up(self, order: CatchUpOrder, followed: Followed | None) -> Progress:
+    async def _give_up(self, order: CatchUpWork, followed: Followed | None) -> Progress:
         """Say that what is missing cannot be had, and what can be done instead."""
         how = followed.following.how if followed else "not possible: the catalogue does not know this resource"
         if order.lap == 1 and order.reason in _GAPS:

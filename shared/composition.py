@@ -19,7 +19,7 @@ from pathlib import Path
 import azure.functions as func
 
 import shared.handlers
-from blueprints import feed, health, processor, subscriptions, sweep, webhook
+from blueprints import feed, health, manage, processor, subscriptions, sweep, webhook
 from shared.adapters.credential import graph_scope, make_credential, only_home
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.graph_api import GraphApi
@@ -29,12 +29,14 @@ from shared.adapters.key_vault import KeyVault, open_key_vault
 from shared.adapters.ledger_table import LedgerTable
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.scope_table import GapTable, ScopeTable
 from shared.adapters.signing_keys import AuthorityKeys
 from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
 from shared.adapters.storage_queue import StorageQueue
 from shared.adapters.subscription_table import SubscriptionTable
 from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
+from shared.catch_up import CatchUp
 from shared.change import Services
 from shared.declaration import Declaration, read_declaration
 from shared.declared_state import FileDeclared
@@ -104,7 +106,7 @@ class Composition:
         makers: dict[str, Callable[[], list[func.Blueprint]]] = {
             "webhook": lambda: [webhook.build(self.reception)],
             "processor": lambda: [processor.build(self.pipeline)],
-            "subscriptions": lambda: [subscriptions.build(self.subscriptions), sweep.build(self.sweep)],
+            "subscriptions": self._keep_subscriptions,
             "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
         }
         parts: dict[str, tuple[str, ...]] = {}
@@ -129,8 +131,13 @@ class Composition:
             declared=declared,
             keys=self.encryption_keys,
             client_state_key=key_fingerprint(self.settings.client_state_key),
+            gaps=self.gap_table if self.settings.has_storage else None,
         )
         return [*built, health.build(status, warm=self.warm)]
+
+    def _keep_subscriptions(self) -> list[func.Blueprint]:
+        kept = self.subscriptions
+        return [subscriptions.build(kept), sweep.build(self.sweep), manage.build(kept)]
 
     async def warm(self) -> None:
         """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
@@ -363,6 +370,25 @@ class Composition:
         )
 
     @cached_property
+    def gap_table(self) -> GapTable:
+        """What may have gone unheard, and what became of it."""
+        return GapTable(self.storage)
+
+    @cached_property
+    def catch_up(self) -> CatchUp:
+        """What looks for changes that went unheard."""
+        return CatchUp(
+            graph=self.graph,
+            scopes=ScopeTable(self.storage),
+            gaps=self.gap_table,
+            queue=StorageQueue(self.storage, "notifications"),
+            client_state_key=self.settings.client_state_key,
+            tenant_id=self.settings.graph_tenant_id,
+            now=utc_now,
+            new_id=_new_id,
+        )
+
+    @cached_property
     def own_webhook(self) -> OwnWebhook:
         """Our own webhook, asked from outside before Graph is."""
         return OwnWebhook(self.settings.public_base_url, now=utc_now, verify=verify(self.settings.environ))
@@ -376,6 +402,7 @@ class Composition:
             graph=PacedGraph(self.graph, now=utc_now, pause=asyncio.sleep),
             store=self.subscription_table,
             work=StorageQueue(self.storage, "subscription-work"),
+            catch_up=self.catch_up,
             own_endpoint=self.own_webhook,
             keys=self.encryption_keys,
             now=utc_now,

@@ -53,8 +53,8 @@ class ForEach:
 class DeclaredSubscription:
     """One entry of subscriptions.json, or one instance of an entry for many users.
 
-    ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is. ``tenant_id`` is
-    empty for our own tenant.
+    ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is, ``quiet_after`` where
+    its rhythm is learnt. ``tenant_id`` is empty for our own tenant.
     """
 
     name: str
@@ -68,6 +68,7 @@ class DeclaredSubscription:
     immutable_ids: bool = False
     for_each: ForEach | None = None
     tenant_id: str = ""
+    quiet_after: timedelta | None = None
 
     @property
     def members_of(self) -> str:
@@ -209,7 +210,6 @@ def _read_entry(entry: Mapping[str, Any], tenants: Tenants) -> DeclaredSubscript
     asked = {word.strip() for word in entry["changeType"].split(",")}
     resource = entry["resource"].strip().lstrip("/")
     known = find(resource)
-    minutes = entry.get("lifetimeMinutes")
     return DeclaredSubscription(
         name=entry["name"],
         resource=resource,
@@ -217,12 +217,17 @@ def _read_entry(entry: Mapping[str, Any], tenants: Tenants) -> DeclaredSubscript
         include_resource_data=entry.get("includeResourceData", False),
         delivery=entry.get("delivery", "webhook"),
         handlers=tuple(_read_handler(choice) for choice in entry["handlers"]) if "handlers" in entry else None,
-        lifetime=None if minutes is None else timedelta(minutes=minutes),
+        lifetime=_minutes(entry, "lifetimeMinutes"),
         notification_query_options=entry.get("notificationQueryOptions", ""),
         immutable_ids=entry.get("immutableIds", known is not None and known.kind.immutable_ids),
         for_each=_read_for_each(entry["forEach"]) if "forEach" in entry else None,
         tenant_id=tenants.read(entry.get("tenant", "")),
+        quiet_after=_minutes(entry, "quietAfterMinutes"),
     )
+
+
+def _minutes(entry: Mapping[str, Any], name: str) -> timedelta | None:
+    return timedelta(minutes=entry[name]) if name in entry else None
 
 
 def _read_for_each(whom: Mapping[str, Any]) -> ForEach:

@@ -214,7 +214,8 @@ def index_time(row: LiveSubscription) -> datetime | None:
 
 def _sweep_point(row: LiveSubscription) -> datetime | None:
     """Return when everything that a subscription may have missed is looked for, though nothing tells of a loss."""
-    return None if row.swept is None else row.swept + SWEEP_EVERY * (1 - spread_of(row.name) / 4)
+    last = row.swept or row.created
+    return None if last is None else last + SWEEP_EVERY * (1 - spread_of(row.name) / 4)
 
 
 def spread_of(name: str) -> float:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.errors import StorageError
+from shared.gaps import print_gaps
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.key_watch import KeyWatch
-from shared.ports import Clock, Comparison, Declared, SubscriptionStore
+from shared.ports import Clock, Comparison, Declared, GapStore, SubscriptionStore
 
 _MOST_ROWS: Final = 1_000
+_MOST_GAPS: Final = 50
 _NOT_IN_THIS_VERSION = {
     "event_hub": "pull mode is not in this version",
     "live": "live clients are not in this version",
@@ -32,6 +34,7 @@ class Status:
     declared: Declared | None = None
     keys: KeyWatch | None = None
     client_state_key: str = ""
+    gaps: GapStore | None = None
     absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
 
     def health(self) -> tuple[int, str]:
@@ -71,6 +74,7 @@ class Status:
                 body["subscriptionCount"] = len(rows)
                 body["subscriptions"] = [_row(row) for row in _first(rows)]
                 body["unknownSubscriptions"] = _unknown(await self.store.last_comparison())
+                body["gaps"] = print_gaps(await self.gaps.latest(_MOST_GAPS)) if self.gaps else []
             except StorageError as problem:
                 body["problem"] = str(problem)
         return 200, json.dumps(body)

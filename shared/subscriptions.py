@@ -13,15 +13,17 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+from shared.catch_up import CatchUp
 from shared.declaration import Declaration, DeclaredSubscription
-from shared.errors import SettingsError
+from shared.errors import GraphProtocolError, SettingsError, StorageError
 from shared.executor import Executor
 from shared.fan_out import expand, instance_of
 from shared.graph.client_state import key_fingerprint
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
+from shared.graph.timestamp import read_timestamp
 from shared.group_members import GroupMembers
 from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, OwnEndpoint, Queue, SubscriptionStore
 from shared.reconcile import Action, Circumstances, Create, Delete, Recreate, Renew, plan
@@ -46,6 +48,8 @@ _LONGEST_PAUSE: Final = timedelta(seconds=60)
 _MOST_ROUNDS: Final = 5
 _MOST_DUE: Final = 4_000
 """In a tick: three minutes and a half of writes at the pace that Graph allows. The rest is still due at the next one."""
+_FEW: Final = 200
+"""Up to so many rows are all read on every tick: one request, and what somebody changed in the table by hand is seen at once."""
 _AT_ONCE: Final = 100
 """What a comparison finds is done by the tick itself, up to this many; more is shared out."""
 _SHARE_EVERY: Final = timedelta(seconds=MOST_SHARES / 20)
@@ -53,8 +57,9 @@ _SHARE_EVERY: Final = timedelta(seconds=MOST_SHARES / 20)
 _COMPARE_AGAIN: Final = timedelta(days=1)
 _UNFINISHED: Final = timedelta(minutes=15)
 """A comparison that has not ended by then has died with its process."""
+_REQUESTS_EVERY: Final = timedelta(seconds=1)
 _LIST_EVERY: Final = timedelta(seconds=20)
-_MOST_UNKNOWN: Final = 500
+_MOST_SHOWN: Final = 500
 
 
 class Subscriptions:
@@ -68,6 +73,7 @@ class Subscriptions:
         graph: Graph,
         store: SubscriptionStore,
         work: Queue,
+        catch_up: CatchUp,
         keys: EncryptionKeys | None,
         now: Clock,
         own_endpoint: OwnEndpoint | None = None,
@@ -77,6 +83,7 @@ class Subscriptions:
         self._members = GroupMembers(graph, now)
         self._store = store
         self._work = work
+        self._catch_up = catch_up
         self._keys = keys
         self._now = now
         self._pause = pause
@@ -114,17 +121,18 @@ class Subscriptions:
         key = await self._current_key(declaration.subscriptions)
         digest = self._digest(declaration, members, key)
         last = await self._store.last_comparison()
-        if last is not None and self._is_current(last, digest):
+        if last is None or not self._is_current(last, digest):
+            unknown = last.unknown if last else ()
+            comparison = Comparison(digest=digest, at=self._now(), unknown=unknown)
+            summary = await self._compare(declaration, members, key, comparison)
+        elif last.done and last.size <= _FEW:
+            rows = await self._store.list()
+            declared = {each.name: each for each in expand(declaration, members, rows)}
+            summary = await self._reconcile(declared, rows, key)
+        else:
             rows = await self._store.due(self._now(), limit=_MOST_DUE)
             summary = await self._reconcile(_instances(declaration, rows), rows, key)
-            what = "due"
-        else:
-            unknown = last.unknown if last else ()
-            summary = await self._compare(
-                declaration, members, key, Comparison(digest=digest, at=self._now(), unknown=unknown)
-            )
-            what = "everything"
-        fields = {"what": what, "declared": len(declaration.subscriptions), "actions": len(summary.results)}
+        fields = {"declared": len(declaration.subscriptions), "actions": len(summary.results)}
         log_line(_LOGGER, logging.INFO, "renewal", fields | {"failed": len(summary.problems)})
         return summary
 
@@ -150,7 +158,8 @@ class Subscriptions:
             await self._share_out(actions, comparison.digest)
         else:
             summary = await self._reconcile(declared, rows, key)
-        await self._store.save_comparison(replace(comparison, done=True))
+        size = len(declared.keys() | {row.name for row in rows})
+        await self._store.save_comparison(replace(comparison, done=True, size=size))
         tenants = dict.fromkeys(("", *(each.tenant_id for each in declaration.subscriptions)))
         for number, tenant_id in enumerate(tenants):
             search = UnknownWork(path=FIRST_PAGE, tenant_id=tenant_id)
@@ -178,8 +187,7 @@ class Subscriptions:
             case LifecycleWork() as event:
                 return await self._hear(event)
             case CatchUpWork() as order:
-                fields = {"name": order.name, "reason": order.reason}
-                log_line(_LOGGER, logging.WARNING, "changes may have been missed and need a catch-up", fields)
+                await self._catch_up_with(order)
                 return Summary()
             case ReconcileWork() as share:
                 return await self._do_share(share)
@@ -194,7 +202,8 @@ class Subscriptions:
             log_line(_LOGGER, logging.INFO, "lifecycle of a subscription that is ours no more", fields)
             return Summary()
         if work.lifecycle_event == "missed":
-            log_line(_LOGGER, logging.WARNING, "lifecycle: changes were missed and need a catch-up", fields)
+            log_line(_LOGGER, logging.WARNING, "lifecycle: changes were missed", fields)
+            await self._catch_up_with(CatchUpWork(name=work.name, reason="missed"))
             return Summary()
         if work.lifecycle_event not in {"reauthorizationRequired", "subscriptionRemoved"}:
             log_line(_LOGGER, logging.WARNING, "lifecycle event that we do not know", fields)
@@ -207,6 +216,37 @@ class Subscriptions:
         if work.lifecycle_event == "subscriptionRemoved":
             return await self._reconcile(declared, [row], key, removed=named)
         return await self._reconcile(declared, [row], key, forced=named)
+
+    async def _catch_up_with(self, order: CatchUpWork) -> None:
+        """Do a piece of a catch-up; what is left of it is another message."""
+        row = await self._store.read(order.name)
+        declared = _instances(await self._declaration(), [row] if row else []).get(order.name)
+        if row is None or declared is None:
+            fields = {"name": order.name, "reason": order.reason}
+            log_line(_LOGGER, logging.INFO, "catch-up of what is declared no more", fields)
+            return
+        progress = await self._catch_up.run(declared, row, order)
+        if not progress.done:
+            following = replace(order, lap=order.lap + 1)
+            await self._work.put(write_work(following), delay=progress.again or timedelta(0))
+
+    async def answer_catch_up(self, asked: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+        """Order a catch-up of the subscription ``name``, or of every one of an entry for many; a status, and what to answer.
+
+        ``since`` is a time in ISO 8601, absent for since the last look. Raises StorageError.
+        """
+        name, text = asked.get("name", ""), asked.get("since", "")
+        try:
+            since = read_timestamp(text) if text else None
+        except GraphProtocolError:
+            return 400, {"problem": "since is not a time such as 2026-11-20T12:00:00Z"}
+        names = [row.name for row in await self._store.list() if name in {row.name, row.name.partition("~")[0]}]
+        for number, each in enumerate(names):
+            order = CatchUpWork(name=each, reason="request", since=since)
+            await self._work.put(write_work(order), delay=_REQUESTS_EVERY * number)
+        if not names:
+            return 404, {"problem": "no subscription has that name: /api/status lists them"}
+        return 202, {"ordered": names[:_MOST_SHOWN], "count": len(names)}
 
     async def _do_share(self, share: ReconcileWork) -> Summary:
         last = await self._store.last_comparison()
@@ -230,7 +270,7 @@ class Subscriptions:
         if last is not None:
             before = () if search == UnknownWork(path=FIRST_PAGE) else last.unknown
             unknown = (*before, *(each.subscription_id for each in found.unknown))
-            await self._store.save_comparison(replace(last, unknown=unknown[:_MOST_UNKNOWN]))
+            await self._store.save_comparison(replace(last, unknown=unknown[:_MOST_SHOWN]))
         if found.following:
             await self._work.put(write_work(replace(search, path=found.following)), delay=_LIST_EVERY)
 
@@ -261,6 +301,7 @@ class Subscriptions:
                 removed=removed,
             )
             summary = await self._executor.execute(actions, key=key)
+            await self._forget([each.name for each in summary.results if each.outcome == "deleted"])
             results |= {each.name: each for each in summary.results}
             wait = summary.again - self._now() if summary.again else None
             if wait is None or wait > _LONGEST_PAUSE:
@@ -279,6 +320,16 @@ class Subscriptions:
         for group in sorted(members):
             said.update(f" {group}:{','.join(sorted(members[group]))}".encode())
         return said.hexdigest()[:32]
+
+    async def _forget(self, names: Sequence[str]) -> None:
+        """Forget how far the catch-ups of what is gone have come; where that fails, some rows are left that nobody reads."""
+        for name in names:
+            try:
+                await self._catch_up.forget(name)
+            except StorageError as problem:
+                log_line(
+                    _LOGGER, logging.WARNING, "a subscription's scopes are left", {"name": name, "problem": problem}
+                )
 
     async def _current_key(self, declared: Iterable[DeclaredSubscription]) -> EncryptionKey | None:
         rich = any(each.include_resource_data for each in declared)

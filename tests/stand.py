@@ -15,7 +15,9 @@ from shared.adapters.memory import (
     MemoryTarget,
     Outage,
 )
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
+from shared.catch_up import CatchUp
 from shared.change import Change, Services
 from shared.declaration import Declaration
 from shared.envelope import Envelope, Item, read_envelope
@@ -27,7 +29,7 @@ from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
 from shared.pipeline import Pipeline
-from shared.ports import Declared
+from shared.ports import Clock, Declared, Graph, Queue
 from shared.reception import Reception, Reply
 from shared.retrying import Schedule
 from shared.routing import ANY, Registration
@@ -233,3 +235,17 @@ def _envelope(text: str) -> Envelope:
         return read_envelope(text.encode())
     except EnvelopeError as problem:
         raise AssertionError(text) from problem
+
+
+def memory_catch_up(graph: Graph, queue: Queue, now: Clock) -> CatchUp:
+    """A catch-up that remembers in memory how far it has come, and puts what it finds onto a queue."""
+    return CatchUp(
+        graph=graph,
+        scopes=MemoryScopeStore(),
+        gaps=MemoryGapStore(),
+        queue=queue,
+        client_state_key=builders.CLIENT_STATE_KEY,
+        tenant_id=builders.TENANT,
+        now=now,
+        new_id=lambda: "delta",
+    )

@@ -23,7 +23,9 @@ from typing import Any
 from local.bench.figures import Figure
 from local.bench.writes_plot import draw
 from local.worker313.environment import ROOT
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
+from shared.catch_up import CatchUp
 from shared.declaration import Declaration, read_declaration
 from shared.errors import EnvelopeError, GraphApiError
 from shared.fan_out import expand
@@ -195,9 +197,23 @@ class Workshop:
             graph=PacedGraph(self.graph, now=lambda: self.clock.now, pause=self.clock.pause),
             store=self.store,
             work=self.shares,
+            catch_up=self.catch_up(),
             keys=None,
             now=lambda: self.clock.now,
             pause=self.clock.pause,
+        )
+
+    def catch_up(self) -> CatchUp:
+        """Make what looks for changes that went unheard; nothing asks it to, because catch-ups are dropped."""
+        return CatchUp(
+            graph=self.graph,
+            scopes=MemoryScopeStore(),
+            gaps=MemoryGapStore(),
+            queue=self.shares,
+            client_state_key=b"",
+            tenant_id="",
+            now=lambda: self.clock.now,
+            new_id=lambda: "",
         )
 
     async def live(self, until: datetime) -> None:

@@ -128,6 +128,7 @@ class SubscriptionTable:
             "digest": comparison.digest,
             "at": write_timestamp(comparison.at),
             "done": comparison.done,
+            "size": comparison.size,
             "unknown": " ".join(comparison.unknown),
         }
         table = await self._storage.table(_TABLE)
@@ -259,5 +260,6 @@ def _read_comparison(entity: Any) -> Comparison | None:
         digest=str(entity.get("digest", "")),
         at=at,
         done=entity.get("done") is True,
+        size=size if type(size := entity.get("size")) is int else 0,
         unknown=tuple(str(entity.get("unknown", "")).split()),
     )

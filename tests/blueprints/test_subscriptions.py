@@ -23,6 +23,7 @@ from shared.declaration import read_declaration
 from shared.errors import EnvelopeError, GraphApiError, SettingsError, StorageError
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
+from tests.stand import memory_catch_up
 
 DECLARED = {
     "subscriptions": [
@@ -56,6 +57,7 @@ class Stage:
             graph=self.graph,
             store=self.store,
             work=self.work,
+            catch_up=memory_catch_up(self.graph, MemoryQueue(now=lambda: self.now), lambda: self.now),
             keys=MemoryEncryptionKeys(),
             now=lambda: self.now,
             pause=self._pause,

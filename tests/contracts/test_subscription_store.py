@@ -60,7 +60,7 @@ ALIVE = replace(
     owed="",
     renewed=None,
     expires=NOW + timedelta(days=3),
-    swept=None,
+    swept=NOW + timedelta(days=30),
 )
 LATER = timedelta(hours=2)
 """Older than an entry that may be about to be pointed at."""

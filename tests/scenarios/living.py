@@ -12,7 +12,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,14 +35,17 @@ from local.graph.tenant.people import People, Plan
 from shared.adapters.credential import Credential
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.memory import MemoryFeedStore, MemoryLedgerStore, MemoryPayloads, MemoryQueue, Outage
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.signing_keys import AuthorityKeys
+from shared.catch_up import CatchUp, Progress
 from shared.change import Services
-from shared.declaration import Declaration, read_declaration
+from shared.declaration import Declaration, DeclaredSubscription, read_declaration
 from shared.dispatch import find_handlers
 from shared.errors import EarshotError, StorageError
 from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
+from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
 from shared.intake import Policy
@@ -57,6 +60,7 @@ from shared.results import Summary
 from shared.retrying import Schedule
 from shared.settings import Settings
 from shared.storage_health import StorageHealth
+from shared.subscription_work import CatchUpWork
 from shared.subscriptions import Subscriptions
 from shared.sweep import Sweep
 from shared.token_check import TokenCheck
@@ -75,11 +79,25 @@ def new_secret(number: int) -> str:
     return base64.b64encode(f"the client state key with number {number:04d}".encode()).decode()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """One event at the sink."""
+
+    at: datetime
+    event_id: str
+    event: Mapping[str, Any]
+
+    @property
+    def looked_up(self) -> bool:
+        """Whether a delta told of it, and not Graph by itself."""
+        return "delta" in self.event["data"]["notification"]
+
+
 @dataclass
 class Sink:
-    """Where `forward` sends to: what came, when, and under which id. While it is in a bad mood it takes nothing."""
+    """Where `forward` sends to. While it is away it takes nothing."""
 
-    events: list[tuple[datetime, str, Mapping[str, Any]]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
     away: bool = False
 
 
@@ -91,7 +109,18 @@ class _Target:
     async def send(self, event: bytes, *, event_id: str) -> None:
         if self._sink.away:
             raise RuntimeError("the sink is away")
-        self._sink.events.append((self._now(), event_id, json.loads(event)))
+        self._sink.arrivals.append(Arrival(at=self._now(), event_id=event_id, event=json.loads(event)))
+
+
+class _Watched:
+    """The way to Graph, on which something may happen before a request."""
+
+    def __init__(self, life: "Life") -> None:
+        self._life = life
+
+    async def request(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
+        self._life.before_request(method, path)
+        return await self._life.api.request(method, path, **options)
 
 
 @dataclass
@@ -111,6 +140,24 @@ class Durable:
         self.feed = MemoryFeedStore(now=self.now, outage=self.outage)
         self.subscriptions = MemorySubscriptionStore()
         self.keys = MemoryEncryptionKeys([])
+        self.scopes = MemoryScopeStore()
+        self.gaps = MemoryGapStore()
+
+
+class _Noted(CatchUp):
+    """Catches up, and has it written into the journal."""
+
+    def __init__(self, life: "Life", **options: Any) -> None:
+        super().__init__(**options)
+        self._life = life
+
+    async def run(self, declared: DeclaredSubscription, row: LiveSubscription, order: CatchUpWork) -> Progress:
+        progress = await super().run(declared, row, order)
+        said = progress.problem or f"{progress.how}, {progress.dispatched} of {progress.found}"
+        self._life.outcomes[f"{order.reason}: {'done' if progress.done else 'more'}"] += 1
+        if order.reason not in {"baseline", "sweep"} or progress.problem:
+            self._life.note(f"catch-up of {order.name}, {order.reason}: {said}{'' if progress.done else ', and more'}")
+        return progress
 
 
 class App:
@@ -168,6 +215,17 @@ class App:
         )
         self.pipeline = Pipeline(opener=opener, handling=handling, keeping=keeping, now=now)
         self.sweep = Sweep(ledger=ledger, dead_letters=kept.dead_letters, keeping=keeping, now=now)
+        self.catch_up = _Noted(
+            life,
+            graph=life.graph,
+            scopes=kept.scopes,
+            gaps=kept.gaps,
+            queue=kept.notifications,
+            client_state_key=settings.client_state_key,
+            tenant_id=settings.graph_tenant_id,
+            now=now,
+            new_id=life.new_id,
+        )
         self.own_endpoint = OwnWebhook(settings.public_base_url, now=now)
         self.subscriptions = Subscriptions(
             declared=declared,
@@ -175,6 +233,7 @@ class App:
             graph=PacedGraph(life.graph, now=now, pause=life.pause),
             store=kept.subscriptions,
             work=kept.work,
+            catch_up=self.catch_up,
             own_endpoint=self.own_endpoint,
             keys=kept.keys,
             now=now,
@@ -204,6 +263,9 @@ class Life:
 
     tally: Tally = field(default_factory=Tally)
     webhook_away: bool = False
+    before_request: Callable[[str, str], None] = lambda _method, _path: None
+    """Called before each request of the app to Graph."""
+
     stands_still: bool = False
     """Whether nothing of the app runs at all."""
 
@@ -219,9 +281,10 @@ class Life:
         token = self.simulator.authority.access_token(
             audience="https://graph.microsoft.com", app_id=APP, tenant_id=self.simulator.tenant_id, roles=[]
         )
-        self.graph = GraphApi(
+        self.api = GraphApi(
             endpoint=self.simulator.http_url, credential=Credential(lambda: lambda _: (token, 9e9)), scope="any"
         )
+        self.graph = _Watched(self)
         self._ids = itertools.count(1)
         self.rotate_encryption_key()
 
@@ -373,12 +436,12 @@ class Life:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    def arrivals(self) -> Mapping[tuple[str, str], list[tuple[datetime, str]]]:
-        """When each change arrived at the sink, and under which ids: by resource and version."""
-        found: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
-        for at, event_id, event in self.sink.events:
-            resource, version = event_key(event)
-            found.setdefault((normalised(resource), version), []).append((at, event_id))
+    def arrivals(self) -> Mapping[tuple[str, str], list[Arrival]]:
+        """Find every arrival at the sink, by resource and version."""
+        found: dict[tuple[str, str], list[Arrival]] = {}
+        for each in self.sink.arrivals:
+            resource, version = event_key(each.event)
+            found.setdefault((normalised(resource), version), []).append(each)
         return found
 
     def around(self, at: datetime) -> str:
@@ -457,5 +520,5 @@ async def a_life(declare: Any, *, seed: int = 1, plan: Plan | None = None, **opt
                 await runner.cleanup()
             if life:
                 life.app.close()
-                life.graph.close()
+                life.api.close()
             threads.shutdown()

@@ -20,7 +20,7 @@ from shared.adapters.graph_api import GraphApi
 from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared
-from shared.catch_up import LOOK_AGAIN, MOST_TROUBLES, CatchUp, CatchUpOrder, Progress
+from shared.catch_up import LOOK_AGAIN, MOST_TROUBLES, CatchUp, Progress
 from shared.declaration import DeclaredSubscription
 from shared.envelope import Envelope, Item, read_envelope, write_envelope
 from shared.errors import GraphApiError, StorageError
@@ -29,6 +29,7 @@ from shared.graph.client_state import read_client_state
 from shared.graph.subscription import LiveSubscription
 from shared.ports import Graph, Scope
 from shared.settings import Settings
+from shared.subscription_work import CatchUpWork
 from tests import builders
 from tests.stand import Handler, Stand
 
@@ -122,7 +123,7 @@ class Following:
         )
 
     async def lap(self, reason: str = "request", lap: int = 1, since: datetime | None = None) -> Progress:
-        order = CatchUpOrder(name=NAME, reason=reason, since=since, lap=lap)
+        order = CatchUpWork(name=NAME, reason=reason, since=since, lap=lap)
         return await self.catch_up.run(self.declared, self.row, order)
 
     async def run(self, reason: str = "request", since: datetime | None = None, *, laps: int = 100) -> Progress:
@@ -567,7 +568,7 @@ async def test_whichever_write_fails_nothing_is_lost(
         catch_up = followed.catch_up
         catch_up._scopes, catch_up._queue, catch_up._gaps = scopes, queue, gaps  # type: ignore[assignment]
         try:
-            order = CatchUpOrder(name=NAME, reason="missed", lap=lap)
+            order = CatchUpWork(name=NAME, reason="missed", lap=lap)
             progress = await catch_up.run(followed.declared, followed.row, order)
         except StorageError:
             followed.ahead += timedelta(minutes=5)

@@ -106,7 +106,7 @@ async def test_where_nobody_knows_when_it_died_it_is_since_it_last_lived(world: 
         world.now += timedelta(hours=7)
         await world.tick(TEAMS, removed=frozenset({"teams"}))
     else:
-        world.now = due_at(replace(world.row, swept=None))
+        world.now = due_at(replace(world.row, swept=NOW + timedelta(days=30)))
         await world.tick(TEAMS)
 
     assert world.orders[-1] == CatchUpWork(name="teams", reason="gap", since=lived)

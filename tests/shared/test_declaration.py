@@ -134,6 +134,7 @@ def test_what_may_be_said_of_one_subscription_is_read() -> None:
         "changeType": "updated",
         "notificationQueryOptions": "$filter = isFetchable eq true",
         "lifetimeMinutes": 120,
+        "quietAfterMinutes": 45,
     }
     declared, mail, mutable = read_declaration(
         _write(jobs, MAIL, MAIL | {"name": "mutable", "resource": "users/v/messages", "immutableIds": False}),
@@ -142,6 +143,7 @@ def test_what_may_be_said_of_one_subscription_is_read() -> None:
 
     assert declared.notification_query_options == "$filter = isFetchable eq true"
     assert (declared.lifetime, declared.lifetime_minutes, mail.lifetime_minutes) == (timedelta(hours=2), 120, 0)
+    assert (declared.quiet_after, mail.quiet_after) == (timedelta(minutes=45), None)
     assert (declared.immutable_ids, mail.immutable_ids, mutable.immutable_ids) == (False, True, False)
 
 

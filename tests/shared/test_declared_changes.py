@@ -19,7 +19,7 @@ from shared.results import Summary
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests import builders
-from tests.stand import Handler, Stand
+from tests.stand import Handler, Stand, memory_catch_up
 
 MakeStand = Callable[..., Stand]
 
@@ -55,6 +55,7 @@ class App:
             graph=self.graph,
             store=self.stand.subscriptions,
             work=MemoryQueue(now=self.stand.clock),
+            catch_up=memory_catch_up(self.graph, self.stand.queue, self.stand.clock),
             keys=MemoryEncryptionKeys(),
             now=self.stand.clock,
         )

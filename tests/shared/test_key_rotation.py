@@ -11,7 +11,7 @@ from shared.adapters.memory_subscriptions import MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
 from shared.graph.client_state import key_fingerprint
 from shared.graph.subscription import LiveSubscription, expiry_to_ask
-from shared.reconcile import Circumstances, Recreate, Renew, plan, write_digest
+from shared.reconcile import Circumstances, OrderCatchUp, Recreate, Renew, plan, write_digest
 from shared.status import Status
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -95,7 +95,8 @@ def test_a_storm_of_reauthorizations_changes_no_key_twice() -> None:
     renewed = replace(row, renewed=NOW + WEEK * 0.3)
     just_after = NOW + WEEK * 0.3 + timedelta(minutes=1)
 
-    assert plan([MAIL], [renewed], just_after, circumstances=NEW, forced=frozenset({"mail"})) == ()
+    actions = plan([MAIL], [renewed], just_after, circumstances=NEW, forced=frozenset({"mail"}))
+    assert [action for action in actions if not isinstance(action, OrderCatchUp)] == []
 
 
 async def test_the_status_says_how_many_still_have_an_older_key() -> None:

@@ -14,6 +14,7 @@ from shared.reconcile import (
     Circumstances,
     Create,
     Delete,
+    OrderCatchUp,
     Recreate,
     Renew,
     Retire,
@@ -101,7 +102,7 @@ def test_nothing_is_renewed_before_45_percent_and_everything_by_70_percent(name:
     actions = plan([declared], [row], moment, circumstances=HERE)
 
     if part < 0.45:
-        assert actions == ()
+        assert [action for action in actions if not isinstance(action, OrderCatchUp)] == []
     elif part >= 0.70 and moment < row.expires:
         assert [type(action) for action in actions] == [Renew]
 

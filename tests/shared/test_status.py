@@ -1,10 +1,12 @@
 """What the app says about itself: names and reasons, never a value."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from shared.adapters.memory_catch_up import MemoryGapStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
-from shared.ports import Comparison
+from shared.ports import Comparison, GapReport
 from shared.status import Status
 from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, live
 
@@ -61,6 +63,20 @@ async def test_of_a_great_many_those_in_trouble_are_shown_first() -> None:
     assert found["subscriptionCount"] == 1_200
     assert len(found["subscriptions"]) == 1_000
     assert found["subscriptions"][0]["name"] == "row-1100"
+
+
+async def test_gaps_are_shown_with_what_became_of_them() -> None:
+    gaps = MemoryGapStore()
+    await gaps.save(
+        GapReport(name=NAME, reason="gap", opened=NOW, since=NOW, closed=NOW, how="delta", found=2, dispatched=2)
+    )
+    await gaps.save(GapReport(name="files", reason="missed", opened=NOW + timedelta(minutes=1)))
+    _, body = await status(gaps=gaps).full()
+
+    assert [(gap["name"], gap["state"], gap["how"], gap["found"]) for gap in json.loads(body)["gaps"]] == [
+        ("files", "open", "", 0),
+        (NAME, "closed", "delta", 2),
+    ]
 
 
 async def test_subscriptions_that_nobody_knows_are_shown() -> None:

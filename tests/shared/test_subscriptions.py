@@ -1,105 +1,20 @@
 """A tick looks at what is due; everything is compared when something has changed, and shared out where it is much."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters.memory import MemoryQueue
-from shared.adapters.memory_subscriptions import (
-    MemoryDeclared,
-    MemoryEncryptionKeys,
-    MemoryGraph,
-    MemorySubscriptionStore,
-)
-from shared.declaration import read_declaration
 from shared.errors import StorageError
 from shared.fan_out import instance_name
-from shared.results import Summary
-from shared.settings import Settings
 from shared.subscription_work import UnknownWork, read_work
-from shared.subscriptions import Subscriptions
 from tests.builders import NOW
-
-BASE_URL = "https://a.example/api"
-ENVIRON = {
-    "GRAPH_TENANT_ID": "7e4a0000-0000-4000-8000-000000007e4a",
-    "GRAPH_CLIENT_ID": "a99e0000-0000-4000-8000-00000000a99e",
-    "PUBLIC_BASE_URL": BASE_URL,
-    "CLIENT_STATE_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5",
-}
-TEAMS = {"name": "teams", "resource": "/teams/getAllMessages", "changeType": "created"}
-TICK = timedelta(minutes=5)
-
-
-def mail_of(count: int) -> Mapping[str, Any]:
-    users = [f"0000{number:04d}-0000-4000-8000-000000000000" for number in range(count)]
-    return {
-        "name": "mail",
-        "resource": "/users/{user}/messages",
-        "changeType": "created",
-        "forEach": {"users": users},
-    }
-
-
-@dataclass
-class World:
-    """Subscriptions over memory twins; the queue is worked off when a test says so."""
-
-    environ: Mapping[str, str] = field(default_factory=dict)
-    now: datetime = NOW
-    entries: Sequence[Mapping[str, Any]] = (TEAMS,)
-
-    def __post_init__(self) -> None:
-        self.graph = MemoryGraph()
-        self.store = MemorySubscriptionStore()
-        self.queue = MemoryQueue(now=lambda: self.now)
-        self.declared = MemoryDeclared(None)
-        self.declare(*self.entries)
-        self.start()
-
-    def start(self) -> None:
-        """Start a process."""
-        self.subscriptions = Subscriptions(
-            declared=self.declared,
-            settings=Settings.from_environ({**ENVIRON, **self.environ}),
-            graph=self.graph,
-            store=self.store,
-            work=self.queue,
-            keys=MemoryEncryptionKeys(),
-            now=lambda: self.now,
-            pause=self._pause,
-        )
-
-    async def _pause(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    def declare(self, *entries: Mapping[str, Any]) -> None:
-        text = json.dumps({"subscriptions": entries}).encode()
-        self.declared.current = read_declaration(text, known_handlers=None)
-
-    async def tick(self) -> Summary:
-        self.now += TICK
-        return await self.subscriptions.renew()
-
-    async def work_off(self) -> None:
-        """Work off the queue, each message at its time."""
-        while self.queue.messages:
-            message = min(self.queue.messages.values(), key=lambda each: each.visible)
-            self.now = max(self.now, message.visible)
-            await self.subscriptions.work(message.text.encode())
-            del self.queue.messages[message.message_id]
-
-    @property
-    def heard(self) -> set[str]:
-        return {each["resource"] for each in self.graph.subscriptions.values()}
+from tests.keeper import BASE_URL, TEAMS, World, mail_of
 
 
 async def test_a_tick_with_nothing_due_reads_one_mark_and_no_row() -> None:
-    world = World(entries=[mail_of(60)])
+    world = World(entries=[mail_of(201)])
     await world.tick()
     await world.work_off()
     world.store.reads = 0
@@ -113,7 +28,7 @@ async def test_a_tick_with_nothing_due_reads_one_mark_and_no_row() -> None:
 
 
 async def test_a_tick_reads_as_many_rows_as_are_due() -> None:
-    world = World(entries=[mail_of(60)])
+    world = World(entries=[mail_of(201)])
     await world.tick()
     await world.work_off()
     for name in list(world.store.rows)[:3]:
@@ -127,6 +42,19 @@ async def test_a_tick_reads_as_many_rows_as_are_due() -> None:
     assert world.store.reads == 3
 
 
+async def test_where_there_are_few_what_was_changed_by_hand_is_seen_at_the_next_tick() -> None:
+    world = World(entries=[TEAMS, mail_of(3)])
+    await world.tick()
+    world.store.rows["teams"] = replace(world.store.rows["teams"], expires=NOW - timedelta(minutes=1))
+    [lost, *_] = [name for name in world.store.rows if name != "teams"]
+    del world.store.rows[lost]
+    world.graph.subscriptions.clear()
+
+    summary = await world.tick()
+
+    assert {each.name: each.outcome for each in summary.results} == {"teams": "recreated", lost: "created"}
+
+
 async def test_everything_is_compared_when_the_declaration_changes_and_once_a_day() -> None:
     world = World()
     await world.tick()
@@ -136,15 +64,24 @@ async def test_everything_is_compared_when_the_declaration_changes_and_once_a_da
     comparisons.append(world.store.comparison)
     assert world.heard == {"teams/getAllMessages", "chats/getAllMessages"}
 
-    world.graph.subscriptions.clear()
-    world.store.rows.clear()  # somebody has emptied the table: no index says so
-    for _ in range(12 * 24):
-        await world.tick()
-    comparisons.append(world.store.comparison)
-
-    assert world.heard == {"teams/getAllMessages", "chats/getAllMessages"}
     assert len({each.digest for each in comparisons if each}) == 2
     assert all(each and each.done for each in comparisons)
+
+
+async def test_once_a_day_everything_is_compared_although_nothing_has_changed() -> None:
+    world = World(entries=[mail_of(201)])
+    await world.tick()
+    await world.work_off()
+    world.graph.subscriptions.clear()
+    world.store.rows.clear()  # somebody has emptied the table: no index says so
+    began = world.now
+
+    while not world.store.rows and world.now < began + timedelta(days=2):
+        await world.tick()
+        await world.work_off()
+
+    assert len(world.heard) == 201
+    assert world.now - began <= timedelta(days=1, minutes=5)
 
 
 async def test_what_is_declared_no_more_goes_although_it_is_not_due() -> None:
@@ -296,7 +233,11 @@ class TestUnknown:
         strangers = {self.strange(world, number) for number in range(50)}
         began = world.now
 
-        await self.look(world, size=1)
+        world.queue.messages.clear()
+
+        self.list_in_pages(world, 1)
+        await world.subscriptions.work(b'{"earshot":1,"unknown":"/subscriptions"}')
+        await world.work_off()
 
         assert world.store.comparison is not None
         assert set(world.store.comparison.unknown) == strangers

@@ -26,6 +26,7 @@ def test_the_functions_are_indexed_with_their_triggers(worker: Worker) -> None:
         "subscription_work": "queueTrigger",
         "renewal": "timerTrigger",
         "sweep": "timerTrigger",
+        "manage_catch_up": "httpTrigger",
         "feeds": "httpTrigger",
         "health": "httpTrigger",
         "status": "httpTrigger",
