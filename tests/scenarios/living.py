@@ -35,7 +35,7 @@ from local.graph.tenant.people import People, Plan
 from shared.adapters.credential import Credential
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.memory import MemoryFeedStore, MemoryLedgerStore, MemoryPayloads, MemoryQueue, Outage
-from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.signing_keys import AuthorityKeys
@@ -59,6 +59,7 @@ from shared.reception import Reception
 from shared.results import Summary
 from shared.retrying import Schedule
 from shared.settings import Settings
+from shared.silence import HeardRecorder, Silence
 from shared.storage_health import StorageHealth
 from shared.subscription_work import CatchUpWork
 from shared.subscriptions import Subscriptions
@@ -142,6 +143,7 @@ class Durable:
         self.keys = MemoryEncryptionKeys([])
         self.scopes = MemoryScopeStore()
         self.gaps = MemoryGapStore()
+        self.heard = MemoryHeardStore()
 
 
 class _Noted(CatchUp):
@@ -213,7 +215,8 @@ class App:
             now=now,
             new_id=life.new_id,
         )
-        self.pipeline = Pipeline(opener=opener, handling=handling, keeping=keeping, now=now)
+        heard = HeardRecorder(kept.heard, now)
+        self.pipeline = Pipeline(opener=opener, handling=handling, keeping=keeping, heard=heard, now=now)
         self.sweep = Sweep(ledger=ledger, dead_letters=kept.dead_letters, keeping=keeping, now=now)
         self.catch_up = _Noted(
             life,
@@ -234,6 +237,7 @@ class App:
             store=kept.subscriptions,
             work=kept.work,
             catch_up=self.catch_up,
+            silence=Silence(kept.heard, now),
             own_endpoint=self.own_endpoint,
             keys=kept.keys,
             now=now,
