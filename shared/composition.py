@@ -23,6 +23,7 @@ from blueprints import feed, health, manage, processor, subscriptions, sweep, we
 from shared.adapters.credential import graph_scope, make_credential, only_home
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.graph_api import GraphApi
+from shared.adapters.heard_table import HeardTable
 from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
 from shared.adapters.key_vault import KeyVault, open_key_vault
@@ -60,6 +61,7 @@ from shared.reception import Reception
 from shared.retrying import Schedule
 from shared.routing import HandlerChoice, Registration
 from shared.settings import Settings
+from shared.silence import HeardRecorder, Silence
 from shared.status import Status
 from shared.storage_health import StorageHealth
 from shared.subscriptions import Subscriptions
@@ -132,6 +134,7 @@ class Composition:
             keys=self.encryption_keys,
             client_state_key=key_fingerprint(self.settings.client_state_key),
             gaps=self.gap_table if self.settings.has_storage else None,
+            silence=self.silence if self.settings.has_storage else None,
         )
         return [*built, health.build(status, warm=self.warm)]
 
@@ -357,7 +360,8 @@ class Composition:
             now=utc_now,
             new_id=_new_id,
         )
-        return Pipeline(opener=opener, handling=handling, keeping=self.keeping, now=utc_now)
+        heard = HeardRecorder(self.heard_table, utc_now)
+        return Pipeline(opener=opener, handling=handling, keeping=self.keeping, heard=heard, now=utc_now)
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -373,6 +377,16 @@ class Composition:
     def gap_table(self) -> GapTable:
         """What may have gone unheard, and what became of it."""
         return GapTable(self.storage)
+
+    @cached_property
+    def heard_table(self) -> HeardTable:
+        """When each subscription was last heard."""
+        return HeardTable(self.storage)
+
+    @cached_property
+    def silence(self) -> Silence:
+        """What looks after those that are quiet."""
+        return Silence(self.heard_table, utc_now)
 
     @cached_property
     def catch_up(self) -> CatchUp:
@@ -403,6 +417,7 @@ class Composition:
             store=self.subscription_table,
             work=StorageQueue(self.storage, "subscription-work"),
             catch_up=self.catch_up,
+            silence=self.silence,
             own_endpoint=self.own_webhook,
             keys=self.encryption_keys,
             now=utc_now,

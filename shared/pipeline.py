@@ -18,6 +18,7 @@ from shared.handling import Handling
 from shared.keeping import Keeping
 from shared.opener import Opener
 from shared.ports import Clock
+from shared.silence import HeardRecorder
 from shared.telemetry import log_line
 from shared.work import Dead, Dropped, Retry, Work, under_way
 
@@ -32,6 +33,7 @@ class Pipeline:
     opener: Opener
     handling: Handling
     keeping: Keeping
+    heard: HeardRecorder
     now: Clock
 
     async def process(self, message: bytes, *, dequeue_count: int) -> None:
@@ -51,6 +53,15 @@ class Pipeline:
         await self.handling.handle(under_way(works))
         await asyncio.gather(*(self.keeping.keep(work, envelope) for work in works))
         self._report(works, envelope, started)
+        await self._note(works, envelope)
+
+    async def _note(self, works: Sequence[Work], envelope: Envelope) -> None:
+        """Note whose notifications were heard; what a delta told was not."""
+        if envelope.via == "delta":
+            return
+        for name in {work.opened.name for work in works if work.opened is not None}:
+            self.heard.note(name, envelope.received)
+        await self.heard.flush()
 
     async def _take_apart(self, envelope: Envelope, dequeue_count: int) -> None:
         """Handle nothing of a message whose last delivery killed the worker, or could not be written down.

@@ -20,6 +20,8 @@ from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
 
+SILENCE: Final = "silence"
+"""Why a catch-up is ordered for who is quiet."""
 WRITE_EVERY: Final = timedelta(minutes=10)
 POLL_EVERY: Final = timedelta(minutes=15)
 ENOUGH: Final = 20

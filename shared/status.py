@@ -11,6 +11,7 @@ from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.key_watch import KeyWatch
 from shared.ports import Clock, Comparison, Declared, GapStore, SubscriptionStore
+from shared.silence import Silence, print_polled
 
 _MOST_ROWS: Final = 1_000
 _MOST_GAPS: Final = 50
@@ -35,6 +36,7 @@ class Status:
     keys: KeyWatch | None = None
     client_state_key: str = ""
     gaps: GapStore | None = None
+    silence: Silence | None = None
     absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
 
     def health(self) -> tuple[int, str]:
@@ -74,6 +76,7 @@ class Status:
                 body["subscriptionCount"] = len(rows)
                 body["subscriptions"] = [_row(row) for row in _first(rows)]
                 body["unknownSubscriptions"] = _unknown(await self.store.last_comparison())
+                body["unheard"] = print_polled(await self.silence.polled()) if self.silence else []
                 body["gaps"] = print_gaps(await self.gaps.latest(_MOST_GAPS)) if self.gaps else []
             except StorageError as problem:
                 body["problem"] = str(problem)

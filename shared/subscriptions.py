@@ -29,6 +29,7 @@ from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, Own
 from shared.reconcile import Action, Circumstances, Create, Delete, Recreate, Renew, plan
 from shared.results import Result, Summary
 from shared.settings import Settings
+from shared.silence import SILENCE, Silence, Watched
 from shared.subscription_work import (
     MOST_SHARES,
     CatchUpWork,
@@ -74,6 +75,7 @@ class Subscriptions:
         store: SubscriptionStore,
         work: Queue,
         catch_up: CatchUp,
+        silence: Silence,
         keys: EncryptionKeys | None,
         now: Clock,
         own_endpoint: OwnEndpoint | None = None,
@@ -84,6 +86,7 @@ class Subscriptions:
         self._store = store
         self._work = work
         self._catch_up = catch_up
+        self._silence = silence
         self._keys = keys
         self._now = now
         self._pause = pause
@@ -132,6 +135,7 @@ class Subscriptions:
         else:
             rows = await self._store.due(self._now(), limit=_MOST_DUE)
             summary = await self._reconcile(_instances(declaration, rows), rows, key)
+        await self._look_after_the_quiet(declaration)
         fields = {"declared": len(declaration.subscriptions), "actions": len(summary.results)}
         log_line(_LOGGER, logging.INFO, "renewal", fields | {"failed": len(summary.problems)})
         return summary
@@ -226,9 +230,26 @@ class Subscriptions:
             log_line(_LOGGER, logging.INFO, "catch-up of what is declared no more", fields)
             return
         progress = await self._catch_up.run(declared, row, order)
+        if progress.done and order.reason == SILENCE:
+            await self._silence.probed(order.name, unheard=progress.unheard)
         if not progress.done:
             following = replace(order, lap=order.lap + 1)
             await self._work.put(write_work(following), delay=progress.again or timedelta(0))
+
+    async def _look_after_the_quiet(self, declaration: Declaration) -> None:
+        """Have those looked at by delta that are unusually quiet, or that are known to be unheard."""
+
+        def find(name: str) -> Watched | None:
+            entry = declaration.find(name)
+            if entry is None:
+                return None
+            return Watched(
+                resource=entry.resource, quiet_after=entry.quiet_after, query_options=entry.notification_query_options
+            )
+
+        review = await self._silence.review(find)
+        for look in (*review.probe, *review.poll):
+            await self._work.put(write_work(CatchUpWork(name=look.name, reason=SILENCE, since=look.since)))
 
     async def answer_catch_up(self, asked: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         """Order a catch-up of the subscription ``name``, or of every one of an entry for many; a status, and what to answer.
@@ -301,7 +322,7 @@ class Subscriptions:
                 removed=removed,
             )
             summary = await self._executor.execute(actions, key=key)
-            await self._forget([each.name for each in summary.results if each.outcome == "deleted"])
+            await self._follow_up(summary, declared)
             results |= {each.name: each for each in summary.results}
             wait = summary.again - self._now() if summary.again else None
             if wait is None or wait > _LONGEST_PAUSE:
@@ -321,15 +342,18 @@ class Subscriptions:
             said.update(f" {group}:{','.join(sorted(members[group]))}".encode())
         return said.hexdigest()[:32]
 
-    async def _forget(self, names: Sequence[str]) -> None:
-        """Forget how far the catch-ups of what is gone have come; where that fails, some rows are left that nobody reads."""
-        for name in names:
-            try:
+    async def _follow_up(self, summary: Summary, declared: Mapping[str, DeclaredSubscription]) -> None:
+        """Watch what was made for silence, where that is declared, and forget what is gone; where that fails, little is lost."""
+        made = [each.name for each in summary.results if each.outcome in {"created", "recreated", "adopted"}]
+        gone = [each.name for each in summary.results if each.outcome == "deleted"]
+        try:
+            watched = [name for name in made if name in declared and declared[name].quiet_after is not None]
+            await self._silence.watch(dict.fromkeys(watched, self._now()))
+            await self._silence.forget(gone)
+            for name in gone:
                 await self._catch_up.forget(name)
-            except StorageError as problem:
-                log_line(
-                    _LOGGER, logging.WARNING, "a subscription's scopes are left", {"name": name, "problem": problem}
-                )
+        except StorageError as problem:
+            log_line(_LOGGER, logging.WARNING, "what is known of a subscription's rhythm is left", {"problem": problem})
 
     async def _current_key(self, declared: Iterable[DeclaredSubscription]) -> EncryptionKey | None:
         rich = any(each.include_resource_data for each in declared)

@@ -18,7 +18,7 @@ from shared.results import Summary
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests.builders import NOW
-from tests.stand import memory_catch_up
+from tests.stand import memory_catch_up, memory_silence
 
 BASE_URL = "https://a.example/api"
 ENVIRON = {
@@ -66,6 +66,7 @@ class World:
             store=self.store,
             work=self.queue,
             catch_up=memory_catch_up(self.graph, MemoryQueue(now=lambda: self.now), lambda: self.now),
+            silence=memory_silence(lambda: self.now),
             keys=MemoryEncryptionKeys(),
             now=lambda: self.now,
             pause=self._pause,

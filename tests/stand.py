@@ -15,7 +15,7 @@ from shared.adapters.memory import (
     MemoryTarget,
     Outage,
 )
-from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.catch_up import CatchUp
 from shared.change import Change, Services
@@ -33,6 +33,7 @@ from shared.ports import Clock, Declared, Graph, Queue
 from shared.reception import Reception, Reply
 from shared.retrying import Schedule
 from shared.routing import ANY, Registration
+from shared.silence import HeardRecorder, Silence
 from shared.storage_health import StorageHealth
 from shared.sweep import Sweep
 from shared.token_check import TokenCheck
@@ -119,6 +120,8 @@ class Stand:
         self.signing_keys = MemorySigningKeys()
         self.tokens = TokenCheck(builders.token_judge(self.authority), self.signing_keys, self.clock)
         self.storage_health = StorageHealth()
+        self.heard_store = MemoryHeardStore()
+        self.heard = HeardRecorder(self.heard_store, self.clock)
         self.graph = ServedGraph()
         self.target = MemoryTarget()
         self.targets_asked: list[Mapping[str, Any]] = []
@@ -181,7 +184,9 @@ class Stand:
 
     @property
     def pipeline(self) -> Pipeline:
-        return Pipeline(opener=self.opener, handling=self.handling, keeping=self.keeping, now=self.clock)
+        return Pipeline(
+            opener=self.opener, handling=self.handling, keeping=self.keeping, heard=self.heard, now=self.clock
+        )
 
     @property
     def sweep(self) -> Sweep:
@@ -249,3 +254,8 @@ def memory_catch_up(graph: Graph, queue: Queue, now: Clock) -> CatchUp:
         now=now,
         new_id=lambda: "delta",
     )
+
+
+def memory_silence(now: Clock) -> Silence:
+    """A watch over silence that has heard nothing yet."""
+    return Silence(MemoryHeardStore(), now)

@@ -23,7 +23,7 @@ from typing import Any
 from local.bench.figures import Figure
 from local.bench.writes_plot import draw
 from local.worker313.environment import ROOT
-from shared.adapters.memory_catch_up import MemoryGapStore, MemoryScopeStore
+from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
 from shared.catch_up import CatchUp
 from shared.declaration import Declaration, read_declaration
@@ -33,6 +33,7 @@ from shared.graph.subscription import LiveSubscription
 from shared.pacing import PacedGraph
 from shared.reconcile import Circumstances, due_at, plan, write_digest
 from shared.settings import Settings
+from shared.silence import Silence
 from shared.subscription_work import ReconcileWork, read_work
 from shared.subscriptions import Subscriptions
 
@@ -198,6 +199,7 @@ class Workshop:
             store=self.store,
             work=self.shares,
             catch_up=self.catch_up(),
+            silence=Silence(MemoryHeardStore(), lambda: self.clock.now),
             keys=None,
             now=lambda: self.clock.now,
             pause=self.clock.pause,

@@ -23,7 +23,7 @@ from shared.declaration import read_declaration
 from shared.errors import EnvelopeError, GraphApiError, SettingsError, StorageError
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
-from tests.stand import memory_catch_up
+from tests.stand import memory_catch_up, memory_silence
 
 DECLARED = {
     "subscriptions": [
@@ -58,6 +58,7 @@ class Stage:
             store=self.store,
             work=self.work,
             catch_up=memory_catch_up(self.graph, MemoryQueue(now=lambda: self.now), lambda: self.now),
+            silence=memory_silence(lambda: self.now),
             keys=MemoryEncryptionKeys(),
             now=lambda: self.now,
             pause=self._pause,

@@ -19,7 +19,7 @@ from shared.fan_out import instance_name
 from shared.results import Summary
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
-from tests.stand import memory_catch_up
+from tests.stand import memory_catch_up, memory_silence
 
 APP = "a99e0000-0000-4000-8000-00000000a99e"
 ANN, BOB, CID, DAN = (f"{number}0000000-0000-4000-8000-000000000000" for number in "1234")
@@ -88,6 +88,7 @@ async def app() -> AsyncIterator[App]:
             store=store,
             work=MemoryQueue(now=_now),
             catch_up=memory_catch_up(api, MemoryQueue(now=_now), _now),
+            silence=memory_silence(_now),
             keys=None,
             now=_now,
         )

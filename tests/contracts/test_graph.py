@@ -29,7 +29,7 @@ from shared.graph.encrypted_content import read_encryption_key
 from shared.ports import Graph
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
-from tests.stand import memory_catch_up
+from tests.stand import memory_catch_up, memory_silence
 
 APP = "a99e0000-0000-4000-8000-00000000a99e"
 
@@ -187,6 +187,7 @@ async def house(simulator: Simulator, receiver: Receiver, pem: bytes) -> AsyncIt
         store=store,
         work=MemoryQueue(now=_now),
         catch_up=memory_catch_up(api, MemoryQueue(now=_now), _now),
+        silence=memory_silence(_now),
         keys=MemoryEncryptionKeys([read_encryption_key(pem, certificate_id="key-1")]),
         now=_now,
     )

@@ -33,7 +33,7 @@ from shared.status import Status
 from shared.subscriptions import Subscriptions
 from tests.builders import token_judge
 from tests.contracts.twins import until
-from tests.stand import memory_catch_up
+from tests.stand import memory_catch_up, memory_silence
 
 APP = "a99e0000-0000-4000-8000-00000000a99e"
 OLD = "b2xkLWtleS1vZi10aGlydHktdHdvLWJ5dGVzLW9sZCE="
@@ -79,6 +79,7 @@ class House:
             store=self.store,
             work=self.queue,
             catch_up=memory_catch_up(self.api, MemoryQueue(now=self.now), self.now),
+            silence=memory_silence(self.now),
             keys=None,
             now=self.now,
             own_endpoint=self.own,

@@ -19,7 +19,7 @@ from shared.results import Summary
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests import builders
-from tests.stand import Handler, Stand, memory_catch_up
+from tests.stand import Handler, Stand, memory_catch_up, memory_silence
 
 MakeStand = Callable[..., Stand]
 
@@ -56,6 +56,7 @@ class App:
             store=self.stand.subscriptions,
             work=MemoryQueue(now=self.stand.clock),
             catch_up=memory_catch_up(self.graph, self.stand.queue, self.stand.clock),
+            silence=memory_silence(self.stand.clock),
             keys=MemoryEncryptionKeys(),
             now=self.stand.clock,
         )
