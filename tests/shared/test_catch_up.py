@@ -566,7 +566,8 @@ async def test_whichever_write_fails_nothing_is_lost(
     lap = 1
     for _ in range(60):
         catch_up = followed.catch_up
-        catch_up._scopes, catch_up._queue, catch_up._gaps = scopes, queue, gaps  # type: ignore[assignment]
+        catch_up._scopes, catch_up._gaps = scopes, gaps  # type: ignore[assignment]
+        catch_up._walker = replace(catch_up._walker, scopes=scopes, queue=queue)  # type: ignore[arg-type]
         try:
             order = CatchUpWork(name=NAME, reason="missed", lap=lap)
             progress = await catch_up.run(followed.declared, followed.row, order)
@@ -635,20 +636,67 @@ async def test_graph_is_left_alone_for_as_long_as_it_says(follow: Follow, simula
     assert len(followed.told()) == 1
 
 
-async def test_a_refusal_that_stays_leaves_the_gap_open_and_the_next_sweep_tries_again(
-    follow: Follow, simulator: Simulator
+@pytest.mark.parametrize(("status", "laps"), [(403, 3), (503, MOST_TROUBLES), (0, MOST_TROUBLES)])
+async def test_a_refusal_that_stays_leaves_the_gap_open_and_the_next_sweep_closes_it(
+    follow: Follow, simulator: Simulator, status: int, laps: int
 ) -> None:
     followed = follow(f"users/{owner(simulator)}/mailFolders/inbox/messages")
     await followed.run("baseline")
     message = mail(simulator)
-    followed.graph.troubles["delta"] = [GraphApiError("GET", status=403)] * MOST_TROUBLES
-    progress = await followed.run("missed")
+    followed.graph.troubles["delta"] = [GraphApiError("GET", status=status)] * laps
+    progress = await followed.run("missed", laps=laps)
     [report] = followed.gaps.reports.values()
     assert progress.problem
     assert report.closed is None
 
     await followed.run("sweep")
     assert followed.told() == [("created", address(message))]
+    [report] = followed.gaps.reports.values()
+    assert (report.reason, report.closed is not None, report.dispatched) == ("missed", True, 1)
+    assert not followed.scopes.runs
+
+
+async def test_a_channel_that_is_forbidden_does_not_keep_the_others_from_being_read(
+    follow: Follow, simulator: Simulator
+) -> None:
+    followed = follow("teams/getAllMessages")
+    await followed.run("baseline")
+    messages = [say(simulator, "news", number=number) for number in range(2)]
+    closed = channel(simulator, 0).ids["channel"]
+    followed.graph.troubles[closed.replace(".", "[.]")] = [GraphApiError("GET", status=403)] * 3
+    progress = await followed.run("missed")
+    assert "403" in progress.problem
+    assert followed.told() == [("created", messages[1].id)]
+
+    await followed.run("sweep")
+    assert followed.told() == [("created", messages[0].id)]
+
+
+async def test_graph_is_asked_in_the_subscription_s_tenant(follow: Follow) -> None:
+    followed = follow("users")
+    row = replace(followed.row, tenant_id=builders.OTHER_TENANT)
+    await followed.catch_up.run(followed.declared, row, CatchUpWork(name=NAME, reason="baseline"))
+    assert set(followed.graph.tenants) == {builders.OTHER_TENANT}
+
+
+async def test_a_link_that_leads_elsewhere_is_not_followed(follow: Follow) -> None:
+    followed = follow("users")
+    await followed.run("baseline")
+    [scope] = followed.scopes.scopes.values()
+    followed.scopes.scopes[NAME, scope.path] = replace(scope, link="//evil.example/v1.0/users")
+    progress = await followed.lap("sweep")
+    assert not progress.done
+    assert "away" in progress.problem
+
+
+async def test_changes_after_the_last_that_was_heard_are_counted(follow: Follow, simulator: Simulator) -> None:
+    followed = follow(f"users/{owner(simulator)}/mailFolders/inbox/messages")
+    await followed.run("baseline")
+    mail(simulator, "heard")
+    heard_until = present() + timedelta(hours=1)
+    assert (await followed.run("silence", since=heard_until)).unheard == 0
+    mail(simulator, "unheard")
+    assert (await followed.run("silence", since=present() - timedelta(hours=1))).unheard == 1
 
 
 async def test_a_folder_that_is_gone_is_forgotten(follow: Follow, simulator: Simulator) -> None:
