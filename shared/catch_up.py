@@ -196,6 +196,7 @@ class CatchUp:
             followed=followed,
             ends=self._now() + self._longest,
             most_pages=self._most_pages,
+            began=run.began,
             since=run.since if run.since or run.reason in _SILENT else (row.created or run.opened),
             heard_until=run.since,
             troubles=run.troubles,

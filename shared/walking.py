@@ -54,7 +54,7 @@ class Interrupted(Exception):  # noqa: N818 - the lap ends, and nothing need be 
 class Lap:
     """What one call works with, and what it has done so far.
 
-    ``since`` is from when on something is missing where nothing was ever read, None if nothing is; ``heard_until`` is until
+    ``began`` is when its run did; ``since`` is from when on something is missing where nothing was ever read, None if nothing is; ``heard_until`` is until
     when everything was heard; ``troubles`` are the laps before this one that Graph has refused. ``refused`` has the scopes
     that Graph will not let us read, with its words. ``unrooted``: the first scope has still to be made.
     """
@@ -64,6 +64,7 @@ class Lap:
     followed: Followed
     ends: datetime
     most_pages: int
+    began: datetime
     since: datetime | None
     heard_until: datetime | None
     troubles: int
@@ -161,7 +162,9 @@ class Walker:
         now, step = self.now(), lap.step_of(scope)
         begun = replace(scope, midway=True, began=now, since=scope.told or scope.since)
         if scope.link:
-            return replace(begun, anew=False, since=scope.told, mark=mark_of(scope.path, scope.link))
+            # what is gone from a mailbox may have been in several of its folders lately, and is gone once
+            mark = mark_of(scope.root, str(scope.told)) if step.wanders else mark_of(scope.path, scope.link)
+            return replace(begun, anew=False, since=scope.told, mark=mark)
         if step.kind == "delta" and scope.told is not None and not step.ageing:
             lap.resynced = True
         return replace(begun, anew=True, opened=now, mark=mark_of(scope.path, str(now)))
@@ -179,7 +182,8 @@ class Walker:
             link="" if aged or step.kind != "delta" else page.ended,
             midway=False,
             anew=False,
-            told=scope.began,
+            # the same for all scopes of a run, unless somebody has moved its beginning meanwhile
+            told=min(filter(None, (scope.began, lap.began))),
             since=None,
             held_until=None,
         )

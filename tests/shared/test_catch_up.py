@@ -1,7 +1,9 @@
 """Catching up, against the simulator over HTTP: what went unheard is told once, whatever breaks off in between."""
 
+import asyncio
 import itertools
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -955,3 +957,95 @@ async def test_a_late_notification_does_not_hide_a_second_deletion(follow: Follo
     way.followed.ahead += timedelta(minutes=1)
     await way.follow()
     assert len(way.handler.changes) == handled + 1
+
+
+async def test_two_workers_at_once_lose_nothing_and_walk_each_folder_once(follow: Follow, simulator: Simulator) -> None:
+    followed = follow(f"users/{owner(simulator)}/messages")
+    await followed.run("baseline")
+    wanted = {address(mail(simulator, str(number))) for number in range(5)}
+    followed.graph.paths.clear()
+    done = await asyncio.gather(*(followed.lap("missed") for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(each, Progress) for each in done), done
+    walked = [path for path in followed.graph.paths if "/messages/delta" in path]
+    await followed.run("missed")
+
+    assert len(walked) == len(set(walked))
+    assert {last for _, last in followed.told()} == wanted
+
+
+@dataclass
+class Mailbox:
+    """A mailbox in which things happen; ``mails`` are what there ever was, as it is now."""
+
+    simulator: Simulator
+    dice: random.Random
+    mails: list[str] = field(default_factory=list)
+
+    def happen(self) -> tuple[Entity, str]:
+        """Let something happen; the mail as it is then, and what Graph tells of it."""
+        there = [key for key in self.mails if not self.entity(key).deleted]
+        happening = self.dice.choice([self._new, self._edit, self._delete, self._move])
+        return happening(there) if there else self._new(there)
+
+    def entity(self, key: str) -> Entity:
+        return self.simulator.world.entities[key]
+
+    def _new(self, _there: list[str]) -> tuple[Entity, str]:
+        entity = mail(self.simulator, f"mail {self.dice.random()}")
+        self.mails.append(entity.key)
+        return entity, "created"
+
+    def _edit(self, there: list[str]) -> tuple[Entity, str]:
+        entity = self.entity(self.dice.choice(there))
+        return acts.edit(self.simulator.world, entity, f"edit {self.dice.random()}").entity, "updated"
+
+    def _delete(self, there: list[str]) -> tuple[Entity, str]:
+        return acts.delete(self.simulator.world, self.entity(self.dice.choice(there))).entity, "deleted"
+
+    def _move(self, there: list[str]) -> tuple[Entity, str]:
+        key, folder = self.dice.choice(there), self.dice.choice(["archive", "inbox", "drafts"])
+        arrived = acts.move_mail(self.simulator.world, self.entity(key), folder)[1].entity
+        self.mails[self.mails.index(key)] = arrived.key
+        return arrived, "updated"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_is_lost_on_the_way_every_state_is_handled_and_none_twice(
+    follow: Follow, simulator: Simulator, seed: int
+) -> None:
+    """Half of the notifications get lost, some rounds are told twice; in the end each mail is handled as it is."""
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    mailbox = Mailbox(simulator, dice)
+    person, author = inbox(simulator).people[:2]
+    for folder in ("inbox", "archive", "drafts"):  # else a delta need not tell what came and went before its first item
+        acts.receive_mail(simulator.world, person, subject="x", text="x", author=author, folder=folder)
+    way = both(follow(f"users/{owner(simulator)}/messages"))
+    await way.followed.run("baseline")
+    for _ in range(30):
+        entity, change_type = mailbox.happen()
+        way.stand.now = max(way.stand.now, way.followed.now())
+        if dice.random() < 0.5:
+            way.hear(entity, change_type, rich=False)
+            await way.deliver()
+        if dice.random() < 0.3:
+            before = dict(way.followed.scopes.scopes)
+            await way.follow("sweep")
+            if dice.random() < 0.5:  # as if the worker had died before it wrote down how far it had come
+                now = way.followed.scopes.scopes
+                now |= {key: replace(scope, etag=now[key].etag) for key, scope in before.items()}
+        way.followed.ahead += timedelta(seconds=dice.choice([1, 60, 4000]))
+    await way.follow("sweep")
+
+    for key in mailbox.mails:
+        entity = mailbox.entity(key)
+        states = [
+            (change.version, change.deleted)
+            for change in way.handler.changes
+            if change.resource.segments[-1] == address(entity)
+        ]
+        if entity.deleted:
+            assert [deleted for _, deleted in states].count(True) == 1, states
+        else:
+            assert states.count((entity.version, False)) == 1, states
+    keys = [change.key for change in way.handler.changes]
+    assert len(keys) == len(set(keys))
