@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.adapters.memory import MemoryQueue
+from shared.adapters.memory_catch_up import MemoryHeardStore
 from shared.adapters.memory_subscriptions import (
     MemoryDeclared,
     MemoryEncryptionKeys,
@@ -16,9 +17,10 @@ from shared.adapters.memory_subscriptions import (
 from shared.declaration import read_declaration
 from shared.results import Summary
 from shared.settings import Settings
+from shared.silence import HeardRecorder, Silence
 from shared.subscriptions import Subscriptions
 from tests.builders import NOW
-from tests.stand import memory_catch_up, memory_silence
+from tests.stand import memory_catch_up
 
 BASE_URL = "https://a.example/api"
 ENVIRON = {
@@ -53,6 +55,8 @@ class World:
         self.graph = MemoryGraph()
         self.store = MemorySubscriptionStore()
         self.queue = MemoryQueue(now=lambda: self.now)
+        self.heard_store = MemoryHeardStore()
+        self.recorder = HeardRecorder(self.heard_store, lambda: self.now)
         self.declared = MemoryDeclared(None)
         self.declare(*self.entries)
         self.start()
@@ -66,7 +70,7 @@ class World:
             store=self.store,
             work=self.queue,
             catch_up=memory_catch_up(self.graph, MemoryQueue(now=lambda: self.now), lambda: self.now),
-            silence=memory_silence(lambda: self.now),
+            silence=Silence(self.heard_store, lambda: self.now),
             keys=MemoryEncryptionKeys(),
             now=lambda: self.now,
             pause=self._pause,
