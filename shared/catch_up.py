@@ -33,7 +33,9 @@ _DEFINITE: Final = 4
 
 _GAPS: Final = frozenset({"missed", "removed", "gap", "silence", "request"})
 """Reasons for which somebody wants to know what was missed."""
-_LAGGING: Final = frozenset({"missed", "removed", "gap", "silence"})
+_ANNOUNCED: Final = _GAPS - {"silence"}
+"""Of those who are quiet only a few have missed something: their report is written when that is known."""
+_LAGGING: Final = frozenset({"missed", "removed", "gap"})
 _SILENT: Final = frozenset({"baseline", "sweep"})
 """Reasons for which a first round tells nothing: there was nothing to hear before."""
 _GENTLY: Final = timedelta(seconds=10)
@@ -157,7 +159,7 @@ class CatchUp:
                 )
             saved = await self._scopes.save_run(wanted)
             if saved is not None:
-                if wanted.reason in _GAPS and (known is None or known.reason != wanted.reason):
+                if wanted.reason in _ANNOUNCED and (known is None or known.reason != wanted.reason):
                     await self._open_gap(saved)
                 return saved
         raise _contended(order.name)
@@ -237,11 +239,12 @@ class CatchUp:
 
     async def _end(self, progress: Progress, run: CatchUpRun) -> Progress:
         """End a run and close its gap, unless somebody has asked for more in the meantime."""
-        if run.reason in _GAPS:
+        reported = run.reason in _ANNOUNCED or (run.reason in _GAPS and run.unheard > 0)
+        if reported:
             await self._gaps.save(self._report(run, progress, closed=self._now()))
         if not await self._scopes.end_run(run):
             return replace(progress, done=False, again=_SOON)
-        if run.reason in _GAPS:
+        if reported:
             fields = {"name": run.name, "reason": run.reason, "how": progress.how, "dispatched": run.dispatched}
             log_line(_LOGGER, logging.WARNING, "gap closed", fields)
         fields = {"name": run.name, "reason": run.reason, "how": progress.how}
@@ -250,7 +253,7 @@ class CatchUp:
 
     async def _stop(self, progress: Progress, run: CatchUpRun) -> Progress:
         """Leave a run where it is, and its gap open: the next order, a sweep's at the latest, goes on with it."""
-        if run.reason in _GAPS:
+        if run.reason in _ANNOUNCED:
             await self._gaps.save(self._report(run, progress, closed=None))
         fields = {"name": run.name, "reason": run.reason, "problem": progress.problem}
         log_line(_LOGGER, logging.ERROR, "catch-up stopped", fields)

@@ -16,7 +16,7 @@ from shared.envelope import write_json, write_new_item
 from shared.errors import GraphProtocolError
 from shared.graph.delta_page import DeltaItem, read_items
 from shared.graph.following import Ids, Step
-from shared.graph.resource import Resource
+from shared.graph.resource import Resource, read_resource
 from shared.graph.timestamp import read_timestamp, write_timestamp
 
 LAG: Final = timedelta(minutes=5)
@@ -132,8 +132,8 @@ def _told_since(item: DeltaItem, about: Round) -> datetime | None:
 
 
 def _is_old(item: DeltaItem, about: Round, margin: timedelta) -> bool:
-    """Tell whether an item says that it changed before the round's time; what says nothing may be new."""
-    changed = max(filter(None, (_time(item, name) for name in (_MODIFIED, "deletedDateTime", _CREATED))), default=None)
+    """Tell whether an item says that it changed before the round's time; what only says when it was created may be new."""
+    changed = max(filter(None, (_time(item, name) for name in (_MODIFIED, "deletedDateTime"))), default=None)
     return changed is not None and about.since is not None and changed < about.since - margin
 
 
@@ -142,9 +142,9 @@ def _path_of(step: Step, ids: Ids, item: DeltaItem) -> Resource | None:
     values: Mapping[str, Any] = {**known, **ids, "id": item.id}
     try:
         segments = tuple(each.format_map(values) for each in step.item.split("/"))
-    except (KeyError, ValueError):
-        return None  # it does not say where it is
-    return Resource(segments)
+        return read_resource(str(Resource(segments)))
+    except (KeyError, ValueError, GraphProtocolError):
+        return None  # it does not say where it is, or what it says is no path
 
 
 def _time(item: DeltaItem, name: str) -> datetime | None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from shared.declaration import DeclaredSubscription
 from shared.delta_items import LAG, Round, Told, mark_of, tell, write_told
-from shared.envelope import pack
+from shared.envelope import fits, pack
 from shared.errors import GraphApiError, GraphProtocolError
 from shared.graph.client_state import mint_client_state
 from shared.graph.delta_page import DeltaItem, DeltaPage, has_lost_its_state, read_page
@@ -303,7 +303,8 @@ class Walker:
         )
         subscribed = read_resource(lap.followed.resource)
         told = list(tell(step, scope.ids, items, about, change_types=lap.declared.change_types, subscribed=subscribed))
-        for envelope in pack(self._written(lap, told), via="delta", received=self.now()):
+        written = [text for text in self._written(lap, told) if fits(text)]  # an id beyond any measure is no id
+        for envelope in pack(written, via="delta", received=self.now()):
             await self.queue.put(envelope)
         lap.found += len(told)
         lap.unheard += sum(_is_after(each, lap.heard_until) for each in told)

@@ -69,7 +69,7 @@ def read_page(answer: Mapping[str, Any], *, delta: bool = True) -> DeltaPage:
 def read_items(values: object) -> Iterator[DeltaItem]:
     """Read what is listed, and skip what is no item."""
     for value in values if isinstance(values, list) else ():
-        if isinstance(value, dict) and isinstance(value.get("id"), str) and value["id"]:
+        if isinstance(value, dict) and isinstance(value.get("id"), str) and value["id"] and value["id"].isprintable():
             yield DeltaItem(id=value["id"], content=value, gone=_gone(value))
 
 

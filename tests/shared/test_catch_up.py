@@ -696,9 +696,12 @@ async def test_changes_after_the_last_that_was_heard_are_counted(follow: Follow,
     await followed.run("baseline")
     mail(simulator, "heard")
     heard_until = present() + timedelta(hours=1)
-    assert (await followed.run("silence", since=heard_until)).unheard == 0
+    assert (await followed.run("silence", since=heard_until, laps=1)).unheard == 0
+    assert not followed.gaps.reports
     mail(simulator, "unheard")
     assert (await followed.run("silence", since=present() - timedelta(hours=1))).unheard == 1
+    [report] = followed.gaps.reports.values()
+    assert (report.reason, report.dispatched, report.closed is not None) == ("silence", 1, True)
 
 
 async def test_a_folder_that_is_gone_is_forgotten(follow: Follow, simulator: Simulator) -> None:

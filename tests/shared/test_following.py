@@ -134,7 +134,9 @@ JSON = st.recursive(
 MEMBERS = st.fixed_dictionaries(
     {},
     optional={
-        "id": st.text(max_size=8) | st.integers(),
+        "id": st.text(max_size=8)
+        | st.integers()
+        | st.sampled_from(["\ud800", "a\x00", "..", "a/../b", "x" * 70_000, "a?b#c"]),
         "@removed": JSON | st.just({"reason": "changed"}) | st.just({"reason": "deleted"}),
         "deleted": JSON,
         "deletedDateTime": JSON | st.just("2026-11-20T12:00:00Z"),
@@ -144,7 +146,7 @@ MEMBERS = st.fixed_dictionaries(
         "etag": JSON,
         "replies": JSON | st.lists(st.fixed_dictionaries({"id": st.text(max_size=5)}), max_size=2),
         "type": st.just("occurrence") | JSON,
-        "chatId": JSON,
+        "chatId": JSON | st.sampled_from(["\ud800", ".."]),
     },
 )
 PAGES = st.fixed_dictionaries(
@@ -297,6 +299,7 @@ def test_a_list_of_everything_tells_only_what_changed_since() -> None:
     assert happened({"lastModifiedDateTime": at(-60)}, anew=True) == ()
     assert happened({"lastModifiedDateTime": at(-60)}) != ()
     assert happened({}, anew=True) != ()
+    assert happened({"createdDateTime": at(-600)}, anew=True) != ()  # a user says no more
 
 
 def test_an_occurrence_is_told_by_its_series() -> None:
