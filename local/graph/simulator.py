@@ -237,7 +237,9 @@ class Simulator:
             clock=self.clock,
             knobs=self.knobs,
             canonical=lambda tenant_id, match: self.worlds[tenant_id].names.canonical_ids(match),
+            dice=self.dice,
             probe=self.hub.probe if self.hub else None,
+            check_store=self.hub.check_store if self.hub else None,
             owner_deleted=self._is_deleted,
         )
         control = Control(self)

@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 
 from local.graph import cli
+from local.graph.cli import reading
 from local.graph.simulator import Simulator
 from tests.local.graph.stand import App, Receiver, Wanted
 
@@ -293,7 +294,9 @@ async def test_everything_can_be_shown(terminal: Terminal, receiver: Receiver) -
         "repertoire": "mail-moved",
         "forgeries": "null-item",
         "clock": "simulated seconds",
+        "catalogue": "getAllMessages",
     }
+    assert expected.keys() == reading.VIEWS.keys()
     for what, text in expected.items():
         assert text in await terminal.says("show", what), what
         assert await terminal.answers("show", what), what

@@ -199,6 +199,16 @@ async def test_the_clock_is_moved_on_and_knobs_are_turned(app: App, graph: Simul
     assert rows.keys() == graph.knobs.printed().keys()
 
 
+async def test_the_catalogue_says_of_everything_that_can_be_subscribed_to_what_graph_allows(app: App) -> None:
+    told = {row["key"]: row for row in (await app.control("catalogue"))["catalogue"]}
+    assert told.keys() == {row.key for row in CATALOGUE if row.paths}
+    mail = told["message"]
+    assert (mail["change_types"], mail["max_minutes"]) == (["created", "deleted", "updated"], 10_080)
+    assert (mail["max_rich_minutes"], mail["latency_seconds"]) == (1_440, [60, 180])
+    assert mail["permissions"][0] == "Mail.ReadBasic.All"
+    assert all(row["source"].startswith("https://") and row["as_of"] for row in told.values())
+
+
 WRONG = [
     ("post", {"where": "nowhere", "text": "hello"}, "General"),
     ("post", {"where": "General"}, "text must be a string"),

@@ -89,6 +89,30 @@ async def test_a_hub_that_graph_cannot_write_to_is_refused(app: App, wanted: Wan
     assert (status, answer["error"]["code"]) == (400, "InvalidRequest")
 
 
+@pytest.mark.parametrize(
+    ("store", "status"),
+    [
+        ("https://contoso.vault.azure.net/secrets/store?tenantId=contoso.com", 201),
+        ("https://contoso.vault.azure.net/secrets/other?tenantId=contoso.com", 400),
+        ("https://contoso.vault.azure.net/secrets/store?tenantId=fabrikam.com", 400),
+        ("https://contoso.blob.core.windows.net/store", 400),
+    ],
+)
+async def test_a_blob_store_that_graph_cannot_look_up_is_refused_before_the_hub_is_tried(
+    hub: Hub, wanted: Wanted, store: str, status: int
+) -> None:
+    hubs, vault = {HOST: hub.namespace.connection_string}, {"store": "UseDevelopmentStorage=true"}
+    async with Simulator(event_hubs=hubs, vault=vault) as graph, aiohttp.ClientSession() as session:
+        token = graph.authority.access_token(
+            audience="https://graph.microsoft.com", app_id="an-app", tenant_id=graph.tenant_id, roles=[]
+        )
+        app = App(session, graph.http_url, token)
+        done, answer = await app.call("POST", "/v1.0/subscriptions", wanted(notificationUrl=URL, blobStoreUrl=store))
+    assert done == status, answer
+    if status == 400:
+        assert answer["error"]["message"] == f"Invalid blob store url='{store}'."
+
+
 async def test_a_simulator_without_hubs_says_so(wanted: Wanted, receiver: Receiver) -> None:
     async with Simulator() as graph, aiohttp.ClientSession() as session:
         token = graph.authority.access_token(

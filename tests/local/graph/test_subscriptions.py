@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,7 +17,7 @@ from local.graph.subscribing.rules import read_amendment, read_request
 from local.graph.subscribing.store import Subscriptions
 from local.graph.tenant import acts
 from tests.local.graph.conftest import APP_ID
-from tests.local.graph.stand import App, Key, Wanted
+from tests.local.graph.stand import App, Key, Receiver, Wanted
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SEVEN_DIGITS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
@@ -492,6 +493,77 @@ async def test_a_knob_lets_the_same_combination_exist_twice(app: App, wanted: Wa
     graph.knobs.duplicate_subscriptions = "accept"
     assert (await app.call("POST", SUBSCRIPTIONS, mail))[0] == 201
     assert len(await ids_of(app)) == 2
+
+
+@pytest.mark.parametrize("resource", ["users/{user}/memberOf", "/me/drives", "groups('1')/sites", "security/incidents"])
+async def test_a_knob_lets_things_be_subscribed_to_that_never_tell_anything(
+    app: App, wanted: Wanted, graph: Simulator, receiver: Receiver, resource: str
+) -> None:
+    person = graph.world.people[0]
+    named = acting_for(graph, app, person.id)
+    body = wanted(resource=resource.format(user=person.id), lifecycleNotificationUrl=None)
+    status, answer = await named.call("POST", SUBSCRIPTIONS, body)
+    assert (status, answer["error"]["code"]) == (400, "InvalidRequest")
+    graph.knobs.unsupported_resources = "accept"
+    status, made = await named.call("POST", SUBSCRIPTIONS, body)
+    assert (status, made["resource"]) == (201, body["resource"])
+    assert (await named.call("POST", SUBSCRIPTIONS, body))[0] == 409
+    path, until = f"{SUBSCRIPTIONS}/{made['id']}", {"expirationDateTime": soon(graph, 90)}
+    assert (await named.call("PATCH", path, until))[0] == 200
+    user = graph.world.find(f"users/{person.id}")
+    assert user
+    for change in (acts.edit(graph.world, user, "another name"), acts.upload(graph.world, person, "plan.docx", 1)):
+        assert graph.publisher.notices(change) == []
+    assert receiver.bodies == []
+    assert (await named.call("DELETE", path))[0] == 204
+
+
+@pytest.mark.parametrize("resource", ["galaxies", "galaxies/1/stars", "users//memberOf", "/", "?$filter=x"])
+async def test_what_graph_does_not_have_at_all_is_refused_whatever_the_knobs(
+    app: App, wanted: Wanted, graph: Simulator, resource: str
+) -> None:
+    graph.knobs.unsupported_resources = "accept"
+    status, _ = await app.call("POST", SUBSCRIPTIONS, wanted(resource=resource, lifecycleNotificationUrl=None))
+    assert status == 400
+
+
+async def test_a_canceled_deletion_may_have_been_done_or_not(app: App, wanted: Wanted, graph: Simulator) -> None:
+    made = []
+    for person in graph.world.people:
+        body = wanted(resource=f"users/{person.id}/messages", lifecycleNotificationUrl=None)
+        made.append((await app.call("POST", SUBSCRIPTIONS, body))[1]["id"])
+    graph.knobs.deletes_canceled = 1.0
+    for each in made:
+        status, answer = await app.call("DELETE", f"{SUBSCRIPTIONS}/{each}")
+        assert (status, answer["error"]["code"]) == (503, "ExtensionError")
+        assert answer["error"]["message"] == "Operation: Delete; Exception: [A task was canceled.]"
+    left = await ids_of(app)
+    assert 0 < len(left) < len(made)
+    graph.knobs.deletes_canceled = 0.0
+    for each in made:
+        assert (await app.call("DELETE", f"{SUBSCRIPTIONS}/{each}"))[0] == (204 if each in left else 404)
+    assert await ids_of(app) == []
+
+
+async def test_which_deletions_are_canceled_is_a_matter_of_the_seed(wanted: Wanted) -> None:
+    async def answers(seed: int) -> list[tuple[int, bool]]:
+        async with Simulator(seed=seed, time_scale=100) as graph, aiohttp.ClientSession() as session:
+            token = graph.authority.access_token(
+                audience="https://graph.microsoft.com", app_id=APP_ID, tenant_id=graph.tenant_id, roles=[]
+            )
+            app = App(session, graph.http_url, token)
+            graph.knobs.turn({"deletes_canceled": 0.5})
+            found = []
+            for number in range(20):
+                body = wanted(resource=f"users/{number}/messages", lifecycleNotificationUrl=None)
+                _, made = await app.call("POST", SUBSCRIPTIONS, body)
+                status, _ = await app.call("DELETE", f"{SUBSCRIPTIONS}/{made['id']}")
+                found.append((status, made["id"] in await ids_of(app)))
+            return found
+
+    first = await answers(1)
+    assert first == await answers(1) != await answers(2)
+    assert {status for status, _ in first} == {204, 503}
 
 
 async def test_aliases_mean_the_same_resource(app: App, wanted: Wanted, graph: Simulator) -> None:
