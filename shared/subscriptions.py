@@ -4,7 +4,7 @@ Both end in the same plan. A tick looks at what is due and at nothing else; ever
 declaration, a group, a key or our address has changed, and once a day. What a comparison finds is done at once if it is little,
 else shared out on queue ``subscription-work``, at a pace that Graph allows. A broken subscriptions file changes nothing: what it
 said before stays in force, and while it never said anything, nothing is touched. Not here: the rules (`shared.reconcile`), the
-requests (`shared.executor`), catching up (`shared.catch_up`).
+doing (`shared.reconciler`), catching up (`shared.catch_up`).
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from typing import Any, Final
 
 from shared.catch_up import CatchUp
 from shared.declaration import Declaration, DeclaredSubscription
-from shared.errors import GraphProtocolError, SettingsError, StorageError
+from shared.errors import GraphProtocolError, SettingsError
 from shared.executor import Executor
 from shared.fan_out import expand, instance_of
-from shared.graph.client_state import key_fingerprint
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import read_timestamp
 from shared.group_members import GroupMembers
 from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, OwnEndpoint, Queue, SubscriptionStore
-from shared.reconcile import Action, Circumstances, Create, Delete, Recreate, Renew, plan
-from shared.results import Result, Summary
+from shared.reconcile import Action, Create, Delete, Recreate, Renew, plan
+from shared.reconciler import Reconciler
+from shared.results import Summary
 from shared.settings import Settings
 from shared.silence import SILENCE, Silence, Watched
 from shared.subscription_work import (
@@ -44,9 +44,6 @@ from shared.telemetry import log_line
 from shared.unknown_subscriptions import FIRST_PAGE, UnknownSubscriptions
 
 _LOGGER = logging.getLogger(__name__)
-_LONGEST_PAUSE: Final = timedelta(seconds=60)
-"""What may be tried again sooner than the timer ticks is waited for; anything later is the next tick's."""
-_MOST_ROUNDS: Final = 5
 _MOST_DUE: Final = 4_000
 """In a tick: three minutes and a half of writes at the pace that Graph allows. The rest is still due at the next one."""
 _FEW: Final = 200
@@ -87,17 +84,11 @@ class Subscriptions:
         self._work = work
         self._catch_up = catch_up
         self._silence = silence
-        self._keys = keys
         self._now = now
-        self._pause = pause
-        self._base_url = settings.public_base_url
-        self._tenant_id = settings.graph_tenant_id
-        self._key_fingerprint = key_fingerprint(settings.client_state_key)
-        self._previous_fingerprint = key_fingerprint(settings.client_state_key_previous)
         self._unknown = UnknownSubscriptions(
             graph=graph, store=store, base_url=settings.public_base_url, policy=settings.unknown_subscriptions
         )
-        self._executor = Executor(
+        executor = Executor(
             graph=graph,
             store=store,
             work=work,
@@ -106,6 +97,16 @@ class Subscriptions:
             client_state_key=settings.client_state_key,
             now=now,
             own_endpoint=own_endpoint,
+        )
+        self._reconciler = Reconciler(
+            executor=executor,
+            store=store,
+            keys=keys,
+            catch_up=catch_up,
+            silence=silence,
+            settings=settings,
+            now=now,
+            pause=pause,
         )
 
     async def renew(self) -> Summary:
@@ -121,7 +122,7 @@ class Subscriptions:
             return Summary()
         await self._declared.keep()
         members = await self._members.read(each.members_of for each in declaration.subscriptions if each.members_of)
-        key = await self._current_key(declaration.subscriptions)
+        key = await self._reconciler.current_key(declaration.subscriptions)
         digest = self._digest(declaration, members, key)
         last = await self._store.last_comparison()
         if last is None or not self._is_current(last, digest):
@@ -131,10 +132,10 @@ class Subscriptions:
         elif last.done and last.size <= _FEW:
             rows = await self._store.list()
             declared = {each.name: each for each in expand(declaration, members, rows)}
-            summary = await self._reconcile(declared, rows, key)
+            summary = await self._reconciler.reconcile(declared, rows, key)
         else:
             rows = await self._store.due(self._now(), limit=_MOST_DUE)
-            summary = await self._reconcile(_instances(declaration, rows), rows, key)
+            summary = await self._reconciler.reconcile(_instances(declaration, rows), rows, key)
         await self._look_after_the_quiet(declaration)
         fields = {"declared": len(declaration.subscriptions), "actions": len(summary.results)}
         log_line(_LOGGER, logging.INFO, "renewal", fields | {"failed": len(summary.problems)})
@@ -156,12 +157,12 @@ class Subscriptions:
         rows = await self._store.list()
         await self._store.index(rows)
         declared = {each.name: each for each in expand(declaration, members, rows)}
-        actions = plan(declared.values(), rows, self._now(), circumstances=self._circumstances(key))
+        actions = plan(declared.values(), rows, self._now(), circumstances=self._reconciler.circumstances(key))
         summary = Summary()
         if len(actions) > _AT_ONCE:
             await self._share_out(actions, comparison.digest)
         else:
-            summary = await self._reconcile(declared, rows, key)
+            summary = await self._reconciler.reconcile(declared, rows, key)
         size = len(declared.keys() | {row.name for row in rows})
         await self._store.save_comparison(replace(comparison, done=True, size=size))
         tenants = dict.fromkeys(("", *(each.tenant_id for each in declaration.subscriptions)))
@@ -215,11 +216,11 @@ class Subscriptions:
         log_line(_LOGGER, logging.INFO, "lifecycle", fields)
         # an instance is taken on its row's word: whether its user is still meant is the next comparison's question
         declared = _instances(await self._declaration(), [row])
-        key = await self._current_key(declared.values())
+        key = await self._reconciler.current_key(declared.values())
         named = frozenset({work.name})
         if work.lifecycle_event == "subscriptionRemoved":
-            return await self._reconcile(declared, [row], key, removed=named)
-        return await self._reconcile(declared, [row], key, forced=named)
+            return await self._reconciler.reconcile(declared, [row], key, removed=named)
+        return await self._reconciler.reconcile(declared, [row], key, forced=named)
 
     async def _catch_up_with(self, order: CatchUpWork) -> None:
         """Do a piece of a catch-up; what is left of it is another message."""
@@ -283,7 +284,7 @@ class Subscriptions:
             if entry is not None
         }
         rows = [row for row in found if row is not None]
-        return await self._reconcile(declared, rows, await self._current_key(declared.values()))
+        return await self._reconciler.reconcile(declared, rows, await self._reconciler.current_key(declared.values()))
 
     async def _look_for_unknown(self, search: UnknownWork) -> None:
         found = await self._unknown.look(search.path, search.tenant_id)
@@ -301,72 +302,13 @@ class Subscriptions:
             raise SettingsError(self._declared.problems)
         return self._declared.current
 
-    async def _reconcile(
-        self,
-        declared: Mapping[str, DeclaredSubscription],
-        rows: Sequence[LiveSubscription],
-        key: EncryptionKey | None,
-        *,
-        forced: frozenset[str] = frozenset(),
-        removed: frozenset[str] = frozenset(),
-    ) -> Summary:
-        """Plan and execute, and again for what may be tried again within a minute."""
-        results: dict[str, Result] = {}
-        for _ in range(_MOST_ROUNDS):
-            actions = plan(
-                declared.values(),
-                rows,
-                self._now(),
-                circumstances=self._circumstances(key),
-                forced=forced,
-                removed=removed,
-            )
-            summary = await self._executor.execute(actions, key=key)
-            await self._follow_up(summary, declared)
-            results |= {each.name: each for each in summary.results}
-            wait = summary.again - self._now() if summary.again else None
-            if wait is None or wait > _LONGEST_PAUSE:
-                break
-            await self._pause(max(wait.total_seconds(), 0))
-            names = [each.name for each in summary.results if each.again]
-            declared = {name: declared[name] for name in names if name in declared}
-            rows = [row for row in await asyncio.gather(*map(self._store.read, names)) if row is not None]
-            forced = removed = frozenset()  # acted upon; what is unfinished is in its row
-        return Summary(results=tuple(results.values()))
-
     def _digest(self, declaration: Declaration, members: Mapping[str, Sequence[str]], key: EncryptionKey | None) -> str:
         """Write down everything on which it depends what is wanted of any subscription."""
-        circumstances = self._circumstances(key)
+        circumstances = self._reconciler.circumstances(key)
         said = hashlib.sha256(f"{declaration.digest} {circumstances}".encode())
         for group in sorted(members):
             said.update(f" {group}:{','.join(sorted(members[group]))}".encode())
         return said.hexdigest()[:32]
-
-    async def _follow_up(self, summary: Summary, declared: Mapping[str, DeclaredSubscription]) -> None:
-        """Watch what was made for silence, where that is declared, and forget what is gone; where that fails, little is lost."""
-        made = [each.name for each in summary.results if each.outcome in {"created", "recreated", "adopted"}]
-        gone = [each.name for each in summary.results if each.outcome == "deleted"]
-        try:
-            watched = [name for name in made if name in declared and declared[name].quiet_after is not None]
-            await self._silence.watch(dict.fromkeys(watched, self._now()))
-            await self._silence.forget(gone)
-            for name in gone:
-                await self._catch_up.forget(name)
-        except StorageError as problem:
-            log_line(_LOGGER, logging.WARNING, "what is known of a subscription's rhythm is left", {"problem": problem})
-
-    async def _current_key(self, declared: Iterable[DeclaredSubscription]) -> EncryptionKey | None:
-        rich = any(each.include_resource_data for each in declared)
-        return await self._keys.current() if rich and self._keys else None
-
-    def _circumstances(self, key: EncryptionKey | None) -> Circumstances:
-        return Circumstances(
-            base_url=self._base_url,
-            tenant_id=self._tenant_id,
-            key_fingerprint=self._key_fingerprint,
-            previous_fingerprint=self._previous_fingerprint,
-            certificate_id=key.certificate_id if key else "",
-        )
 
 
 def _instances(declaration: Declaration, rows: Iterable[LiveSubscription]) -> Mapping[str, DeclaredSubscription]:
