@@ -192,6 +192,9 @@ class CatchUp:
         pending = [scope for scope in scopes if scope.told is None or scope.told < run.began]
         # folders and channels are found first; of the rest, what waits longest comes first
         pending.sort(key=lambda scope: (scope.step == last, scope.told is not None, scope.told or run.began))
+        # after a refusal somebody else comes first: one that always fails must not keep the others from their turn
+        turn = run.troubles % max(len(pending), 1)
+        pending = [*pending[turn:], *pending[:turn]]
         return Lap(
             declared=declared,
             row=row,
@@ -217,7 +220,8 @@ class CatchUp:
         if problem:
             troubles = 1 if lap.progressed else troubles + 1
         elif refused and not lap.pending:
-            problem, after = refused, FIRST_PAUSE * (1 << min(troubles, 6))
+            problem = f"{len(lap.refused)} of {len(lap.paths)} cannot be read: {refused}"
+            after = FIRST_PAUSE * (1 << min(troubles, 6))
             troubles += _DEFINITE
         scopes = len(lap.paths)
         if problem and troubles >= MOST_TROUBLES:

@@ -265,7 +265,7 @@ class Walker:
         if step.kind != "find":
             return ()
         following = lap.followed.following.steps[scope.step + 1]
-        found = [item.id for item in items if not item.gone]
+        found = [item.id for item in items if not item.gone and not _is_a_search(item)]
         if step.also and not scope.link:
             found += await self._also(lap, f"{fill(step.also, scope.ids)}?$select=id")
         made: list[Scope] = []
@@ -331,6 +331,11 @@ class Walker:
                 client_state=client_state,
             )
         ]
+
+
+def _is_a_search(item: DeltaItem) -> bool:
+    """Tell a folder that only shows what lies in others: it has no delta, and needs none."""
+    return str(item.content.get("@odata.type")).lower().endswith(".mailsearchfolder")
 
 
 def _is_definite(refusal: GraphApiError) -> bool:

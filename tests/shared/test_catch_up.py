@@ -667,11 +667,44 @@ async def test_a_channel_that_is_forbidden_does_not_keep_the_others_from_being_r
     closed = channel(simulator, 0).ids["channel"]
     followed.graph.troubles[closed.replace(".", "[.]")] = [GraphApiError("GET", status=403)] * 3
     progress = await followed.run("missed")
+    assert progress.problem.startswith("1 of 5 cannot be read: GET")
     assert "403" in progress.problem
     assert followed.told() == [("created", messages[1].id)]
 
     await followed.run("sweep")
     assert followed.told() == [("created", messages[0].id)]
+
+
+async def test_a_folder_that_always_fails_does_not_keep_the_others_from_being_read(
+    follow: Follow, simulator: Simulator
+) -> None:
+    followed = follow(f"users/{owner(simulator)}/messages")
+    await followed.run("baseline")
+    wanted = mail(simulator)
+    there = acts.folder_of(simulator.world, inbox(simulator).people[0], "inbox")
+    folders = [scope.ids["folder"] for scope in followed.scopes.scopes.values() if scope.step == 1]
+    broken = next(folder for folder in folders if folder != there)
+    followed.graph.troubles[re.escape(broken)] = [GraphApiError("GET", status=503)] * 100
+    for lap in range(1, 4):
+        progress = await followed.lap("missed", lap)
+        followed.ahead += progress.again or timedelta(0)
+
+    assert followed.told() == [("created", address(wanted))]
+
+
+async def test_a_folder_that_is_a_search_is_not_walked(follow: Follow, simulator: Simulator) -> None:
+    folders = simulator.world.collections[f"users/{owner(simulator)}/mailfolders"].members
+    key = next(iter(folders))
+    entity = simulator.world.entities[key]
+    simulator.world.entities[key] = replace(
+        entity, content={**entity.content, "@odata.type": "#microsoft.graph.mailSearchFolder"}
+    )
+    followed = follow(f"users/{owner(simulator)}/messages")
+    await followed.run("baseline")
+    walked = {scope.ids["folder"] for scope in followed.scopes.scopes.values() if scope.step == 1}
+
+    assert len(walked) == len(folders) - 1
+    assert entity.id not in walked
 
 
 async def test_graph_is_asked_in_the_subscription_s_tenant(follow: Follow) -> None:
