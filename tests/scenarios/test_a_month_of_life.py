@@ -24,6 +24,7 @@ ACTIVITY = 0.3
 """Of all ticks; people do one to four things then."""
 AFTERWARDS = timedelta(days=2)
 """How long nobody does anything at the end, so that all that was put off is done."""
+LATEST = timedelta(hours=36)
 STORY = Plan(mail=0.5, chats=0.4, edit=0.25, delete=0.12, replies=0.2, reactions=0.05)
 SINK = {"forward": {"to": "https://sink.example/changes"}}
 EXCUSED = frozenset({"failed"})
@@ -72,6 +73,15 @@ def _remove(life: Life, name: str, *, told: bool = False) -> None:
         life.simulator.keeper.send(subscription, "subscriptionRemoved")
     else:
         life.simulator.subscriptions.remove(subscription)
+
+
+def _deafen(life: Life, name: str) -> None:
+    """Have Graph deliver nothing for a subscription any more, which it goes on renewing: nobody is told."""
+    row = life.kept.subscriptions.rows[name]
+    subscription = life.simulator.subscriptions.find(row.subscription_id, now=life.now())
+    if subscription is None:
+        raise AssertionError(f"{name} is not at Graph: {life.around(life.now())}")
+    life.simulator.subscriptions._silence(subscription)
 
 
 def _turn(**knobs: Any) -> Callable[[Life], None]:
@@ -134,14 +144,15 @@ WITH_GAPS = (
     Event(day=8.4, what="Graph removes a mailbox's subscription", begin=lambda life: _remove(life, "mailbox-1", told=True)),
     Event(day=9.8, what="the channels' subscription is gone, silently", begin=lambda life: _remove(life, "channels")),
     Event(day=10.5, what="a mailbox's subscription is gone, silently", begin=lambda life: _remove(life, "mailbox-2")),
+    # not while somebody is unheard: a mail whose deletion nobody told of is in no list by which it could be missed
+    Event(day=11.5, hours=2.4, what="all delta links are void", begin=_turn(delta_token_days=0.01), end=_turn(delta_token_days=7.0)),
     Event(day=12.0, what="another CLIENT_STATE_KEY", begin=Life.rotate_client_state_key),
     Event(day=13.6, hours=30.0, what="the app stands still", begin=_set("stands_still", to=True), end=_set("stands_still", to=False)),
     Event(day=16.5, what="the old CLIENT_STATE_KEY is gone", begin=Life.drop_previous_client_state_key),
     Event(day=17.3, hours=11.0, what="the permission is revoked, for longer than a subscription lives", **REVOKED),
     Event(day=19.5, hours=1.5, what="Graph is silent, and loses what it had to say", begin=lambda life: life.simulator.courier.outage(5400, lose=True)),
+    Event(day=20.4, what="Graph delivers nothing for a mailbox any more, and goes on renewing", begin=lambda life: _deafen(life, "mailbox-2")),
     Event(day=21.2, hours=1.0, what="storage is away", **STORAGE_AWAY),
-    Event(day=22.4, what="all delta links are void", begin=_turn(delta_token_days=0.01)),
-    Event(day=22.5, what="delta links are good again", begin=_turn(delta_token_days=7.0)),
     Event(day=23.9, hours=5.0, what="our webhook is away, for longer than Graph tries", **WEBHOOK_AWAY),
     Event(day=24.0, hours=2.0, what="Graph answers every second 503", begin=_turn(refuse_share=0.5), end=_turn(refuse_share=0.0)),
     Event(day=25.5, what="a new encryption key", begin=Life.rotate_encryption_key),
@@ -219,6 +230,16 @@ def lost(life: Life, *, gaps: bool = False) -> list[str]:
                 f"{change.change_type} {change.entity.resource} ({state[1]}) of {at:%d %H:%M}: {life.around(at)}"
             )
     return found[::-1]
+
+
+def late(life: Life) -> list[str]:
+    """What took longer than the longest standstill and a daily look together explain."""
+    arrived = _arrived(life)
+    return [
+        f"{change.entity.resource} of {at:%d %H:%M} after {arrived[state][0].at - at}: {life.around(at)}"
+        for at, change in life.changes
+        if (state := _state(change)) in arrived and arrived[state][0].at - at > LATEST
+    ]
 
 
 def twice(life: Life) -> list[str]:
@@ -309,6 +330,7 @@ async def test_a_month_in_which_graph_repeats_what_it_could_not_deliver(life: Li
     assert {row.certificate_id for row in life.kept.subscriptions.rows.values()} == {"", "key-4"}
     wrong = report(
         lost=lost(life),
+        late=late(life),
         twice=twice(life),
         made_up=made_up(life),
         unfinished=unfinished(life),
@@ -327,11 +349,12 @@ async def test_a_month_in_which_graph_forgets_what_it_could_not_deliver(life: Li
 
     assert len(life.changes) > 100 * DAYS
     assert life.outcomes["recreated"] > 3 * len(life.entries)
-    assert min(life.outcomes[f"{reason}: done"] for reason in ("baseline", "missed", "gap", "sweep")) >= len(
+    assert min(life.outcomes[f"{reason}: done"] for reason in ("baseline", "missed", "gap", "sweep", "silence")) >= len(
         life.entries
     )
     wrong = report(
         lost=lost(life, gaps=True),
+        late=late(life),
         twice=twice(life),
         made_up=made_up(life),
         unfinished=unfinished(life),
