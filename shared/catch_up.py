@@ -31,7 +31,9 @@ MOST_TROUBLES: Final = 12
 _DEFINITE: Final = 4
 """A definite no counts for so many of them: it is seldom another one a minute later."""
 
-_GAPS: Final = frozenset({"missed", "removed", "gap", "silence", "request"})
+_REQUEST: Final = "request"
+"""Somebody asks. With a time, what changed since then is told again, whatever was told before; the ledger drops what was handled."""
+_GAPS: Final = frozenset({"missed", "removed", "gap", "silence", _REQUEST})
 """Reasons for which somebody wants to know what was missed."""
 _ANNOUNCED: Final = _GAPS - {"silence"}
 """Of those who are quiet only a few have missed something: their report is written when that is known."""
@@ -139,7 +141,7 @@ class CatchUp:
 
     async def _begin(self, order: CatchUpWork) -> CatchUpRun | None:
         """Begin a run, join the one under way, or go on with it; None if it is over."""
-        reason = order.reason if order.reason in _GAPS | _SILENT else "request"
+        reason = order.reason if order.reason in _GAPS | _SILENT else _REQUEST
         for _ in range(_TRIES):
             known = await self._scopes.read_run(order.name)
             if order.lap > 1:
@@ -148,9 +150,10 @@ class CatchUp:
             if known is None:
                 wanted = CatchUpRun(name=order.name, reason=reason, opened=now, began=now, since=order.since)
             else:
+                looks_back = reason == _REQUEST and order.since is not None
                 wanted = replace(
                     known,
-                    reason=reason if known.reason in _SILENT else known.reason,
+                    reason=reason if known.reason in _SILENT or looks_back else known.reason,
                     since=_earlier(known.since, order.since),
                     began=now,
                     again_at=None,
@@ -203,6 +206,7 @@ class CatchUp:
             most_pages=self._most_pages,
             began=run.began,
             since=run.since if run.since or run.reason in _SILENT else (row.created or run.opened),
+            look_back=run.since if run.reason == _REQUEST else None,
             heard_until=run.since,
             troubles=run.troubles,
             pending=pending,

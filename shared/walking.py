@@ -54,8 +54,8 @@ class Interrupted(Exception):  # noqa: N818 - the lap ends, and nothing need be 
 class Lap:
     """What one call works with, and what it has done so far.
 
-    ``began`` is when its run did; ``since`` is from when on something is missing where nothing was ever read, None if nothing is; ``heard_until`` is until
-    when everything was heard; ``troubles`` are the laps before this one that Graph has refused. ``refused`` has the scopes
+    ``began`` is when its run did; ``since`` is from when on something is missing where nothing was ever read, None if nothing is; ``look_back`` is from when on
+    somebody wants everything told again; ``heard_until`` is until when everything was heard; ``troubles`` are the laps before this one that Graph has refused. ``refused`` has the scopes
     that Graph will not let us read, with its words. ``unrooted``: the first scope has still to be made.
     """
 
@@ -66,6 +66,7 @@ class Lap:
     most_pages: int
     began: datetime
     since: datetime | None
+    look_back: datetime | None
     heard_until: datetime | None
     troubles: int
     pending: list[Scope]
@@ -154,6 +155,8 @@ class Walker:
                 raise Interrupted(timedelta(0))
         if held is None:
             lap.busy_until = self.now() + FIRST_PAUSE  # somebody else is at it
+        elif held.told is not None and held.told == lap.look_back:
+            lap.pending.append(held)  # what was new is told; now comes what was told before
 
     # -- rounds ------------------------------------------------------------------------------------------------------
 
@@ -161,6 +164,8 @@ class Walker:
         """Decide what a round is about: what follows a link, or everything there is."""
         now, step = self.now(), lap.step_of(scope)
         begun = replace(scope, midway=True, began=now, since=scope.told or scope.since)
+        if step.kind == "window" and scope.told is not None and lap.look_back is not None:
+            begun = replace(begun, since=min(scope.told, lap.look_back))
         if scope.link:
             # what is gone from a mailbox may have been in several of its folders lately, and is gone once
             mark = mark_of(scope.root, str(scope.told)) if step.wanders else mark_of(scope.path, scope.link)
@@ -175,6 +180,10 @@ class Walker:
         if page.following:
             goes_on = now + LEASE if self._may_go_on(lap) else None
             return replace(scope, link=page.following, held_until=goes_on)
+        again = lap.look_back is not None and step.kind == "delta" and not scope.anew
+        if again and scope.since is not None and lap.look_back is not None and lap.look_back < scope.since:
+            # deletions are told by what follows the link alone, and everything else by what lists it all
+            return replace(scope, link="", midway=False, told=lap.look_back, since=None, held_until=None)
         aged = step.ageing and not scope.anew and scope.opened is not None and now - scope.opened > WINDOW_LIFETIME
         return replace(
             scope,

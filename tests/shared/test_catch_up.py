@@ -483,6 +483,35 @@ async def test_a_lost_link_begins_anew_and_tells_what_changed_since(
     assert (await followed.run("sweep")).found == 0
 
 
+@pytest.mark.parametrize("kind", ["mail", "chat"])
+async def test_who_asks_since_a_time_is_told_everything_since_then_again(
+    follow: Follow, simulator: Simulator, kind: str
+) -> None:
+    """Handlers were broken, say: what was told to them before is told again, and the ledger drops what they handled."""
+    place = next(place for place in simulator.world.places if place.workload == kind)
+    mailbox = f"users/{owner(simulator)}/mailFolders/inbox/messages"
+    followed = follow(mailbox if kind == "mail" else f"chats/{place.ids['chat']}/messages")
+    await followed.run("baseline")
+    since = present() - timedelta(minutes=1)
+    known = acts.post(simulator.world, place, "known", author=place.people[0]).entity
+    deleted = acts.post(simulator.world, place, "deleted", author=place.people[0]).entity
+    await followed.run("sweep")
+    assert {last for _, last in followed.told()} == {address(known), address(deleted)}
+    followed.ahead += timedelta(hours=1)
+    await followed.run("sweep")
+    assert kind == "chat" or followed.told() == []
+    followed.told()
+    acts.delete(simulator.world, deleted)
+    progress = await followed.run("request", since=since)
+    told = dict.fromkeys(followed.told())
+
+    assert ("deleted", address(deleted)) in told
+    assert address(known) in {last for _, last in told}
+    assert progress.how == ("full resync" if kind == "mail" else "window")
+    assert (await followed.run("sweep")).how in {"delta", "window"}
+    assert kind == "chat" or followed.told() == []
+
+
 async def test_a_delta_that_lags_is_looked_at_twice(follow: Follow, simulator: Simulator) -> None:
     followed = follow(f"users/{owner(simulator)}/mailFolders/inbox/messages")
     await followed.run("baseline")
