@@ -1,6 +1,7 @@
 """What the app says about itself: which parts run, which do not and why, and how the subscriptions are."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -68,11 +69,13 @@ class Status:
                 "problems": list(self.declared.problems),
             }
         if self.keys is not None:
-            body["encryption"] = await self.keys.report()
+            body["encryption"] = dict(await self.keys.report())
         if self.store is not None:
             try:
                 rows = await self.store.list()
                 body["clientState"] = _rotation(rows, self.client_state_key)
+                if "encryption" in body:
+                    body["encryption"] |= {"named": _named(rows)}
                 body["subscriptionCount"] = len(rows)
                 body["subscriptions"] = [_row(row) for row in _first(rows)]
                 body["unknownSubscriptions"] = _unknown(await self.store.last_comparison())
@@ -98,6 +101,11 @@ def _unknown(last: Comparison | None) -> Sequence[str]:
 def _rotation(rows: Sequence[LiveSubscription], key: str) -> dict[str, Any]:
     """Say how many subscriptions still have a clientState of an older key: while there is one, the previous key is needed."""
     return {"olderKey": sum(row.subscription_id != "" and not row.digest.endswith(f":{key}") for row in rows)}
+
+
+def _named(rows: Sequence[LiveSubscription]) -> Mapping[str, int]:
+    """Count the subscriptions for each certificate that they name: an older one that nobody names is on its way out."""
+    return Counter(row.certificate_id for row in rows if row.certificate_id and row.subscription_id)
 
 
 def _row(row: LiveSubscription) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from shared.adapters.memory_catch_up import MemoryGapStore
-from shared.adapters.memory_subscriptions import MemoryDeclared, MemorySubscriptionStore
+from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
+from shared.key_watch import KeyWatch
 from shared.ports import Comparison, GapReport
 from shared.status import Status
-from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, live
+from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, encryption_key, live
 
 
 def status(**changes: Any) -> Status:
@@ -63,6 +64,17 @@ async def test_of_a_great_many_those_in_trouble_are_shown_first() -> None:
     assert found["subscriptionCount"] == 1_200
     assert len(found["subscriptions"]) == 1_000
     assert found["subscriptions"][0]["name"] == "row-1100"
+
+
+async def test_certificates_are_counted_by_who_names_them() -> None:
+    ids = {"a": "key-2", "b": "key-2", "c": "key-1", "d": ""}
+    rows = {name: live(name=name, certificate_id=id_) for name, id_ in ids.items()}
+    keys = KeyWatch(MemoryEncryptionKeys([encryption_key()]), lambda: NOW)
+    _, body = await status(store=MemorySubscriptionStore(rows=rows), keys=keys).full()
+    encryption = json.loads(body)["encryption"]
+
+    assert encryption["named"] == {"key-2": 2, "key-1": 1}
+    assert encryption["certificateId"] == encryption_key().certificate_id
 
 
 async def test_gaps_are_shown_with_what_became_of_them() -> None:
