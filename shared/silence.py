@@ -65,7 +65,8 @@ class Review:
 def merge(known: Heard | None, name: str, *, first: datetime, last: datetime, longest: timedelta, count: int) -> Heard:
     """Add to what is known that something was heard ``count`` times from ``first`` to ``last``, ``longest`` apart at most.
 
-    The longest quiet time fades as time passes. What was heard out of order adds no quiet time.
+    The longest quiet time fades as time passes, and once a rhythm is known one quiet time no more than doubles it: it may be our
+    own standstill. What was heard out of order adds no quiet time.
     """
     if known is None:
         return Heard(name=name, last=last, longest=longest, samples=count, look_at=last + _FIRST_LOOK)
@@ -73,6 +74,8 @@ def merge(known: Heard | None, name: str, *, first: datetime, last: datetime, lo
     gap = max(first - before, longest, timedelta(0))
     passed = max(last - before, timedelta(0))
     faded = known.longest * 0.5 ** (passed / _FADES)
+    if known.samples >= ENOUGH:
+        gap = min(gap, max(faded * _TIMES_LONGER, _SHORTEST))
     return replace(
         known,
         last=max(before, last),

@@ -49,9 +49,21 @@ def known(**changes: object) -> Heard:
 
 
 def test_the_longest_quiet_time_is_learnt() -> None:
-    heard = merge(known(), "a", first=NOW + 5 * HOUR, last=NOW + 6 * HOUR, longest=HOUR, count=3)
-    assert heard.longest == 5 * HOUR
-    assert (heard.last, heard.samples) == (NOW + 6 * HOUR, ENOUGH + 3)
+    heard = merge(known(), "a", first=NOW + 3 * HOUR, last=NOW + 4 * HOUR, longest=HOUR, count=3)
+    assert heard.longest == 3 * HOUR
+    assert (heard.last, heard.samples) == (NOW + 4 * HOUR, ENOUGH + 3)
+
+
+def test_one_standstill_of_ours_is_no_rhythm_and_what_is_usual_is_learnt_all_the_same() -> None:
+    once = merge(known(), "a", first=NOW + 30 * HOUR, last=NOW + 30 * HOUR, longest=0 * HOUR, count=1)
+    assert once.longest <= 4 * HOUR
+
+    heard, at = known(), NOW
+    for _ in range(10):
+        at += 60 * HOUR  # every weekend
+        heard = merge(heard, "a", first=at, last=at + 50 * HOUR, longest=HOUR, count=9)
+        at += 50 * HOUR
+    assert heard.longest > 50 * HOUR
 
 
 def test_it_fades_to_half_in_a_fortnight_of_busy_days() -> None:
