@@ -25,9 +25,13 @@ class Knobs:
     handshake: Literal["once", "twice", "skip"] = _knob("once", "how often each URL is asked to echo a token")
     handshake_delay: float = _knob(0.0, "simulated seconds before a handshake is sent")
     handshake_token: Literal["graph", "unicode", "html", "long"] = _knob("graph", "what the token looks like")
+    handshake_failures: float = _knob(0.0, "handshakes that fail although nobody was asked", share=True)
     handshake_on_renewal: bool = _knob(default=False, says="PATCH and reauthorize shake hands too (seen in the field)")
     duplicate_subscriptions: Literal["refuse", "accept"] = _knob("refuse", "409 for a combination that exists, or 201")
     unsupported_resources: Literal["refuse", "accept"] = _knob("refuse", "400 for what has no notifications, or 201")
+    refusal_code: Literal["usual", "InvalidRequest", "ValidationError", "ExtensionError"] = _knob(
+        "usual", "the code of refused subscriptions; the last one is a workload's, with its words"
+    )
     quota_held_seconds: float = _knob(0.0, "simulated seconds for which a freed quota stays used")
     orphan_seconds: float = _knob(0.0, "simulated seconds for which a deleted subscription goes on delivering")
     deletes_canceled: float = _knob(0.0, "deletions answered 503, done or not", share=True)
@@ -51,6 +55,7 @@ class Knobs:
     unknown: float = _knob(0.0, "notifications with unknown members: extra fields, an unknown changeType", share=True)
     identified: float = _knob(0.0, "notifications that have an id of their own", share=True)
     states: bool = _knob(default=True, says="slow and drop states for receivers that answer late")
+    states_per: Literal["host", "url"] = _knob("host", "whose states they are: an older page says the host's")
     # resource data
     issuers: Literal["v1", "v2", "mixed"] = _knob("mixed", "the version of validation tokens")
     validation_tokens: Literal["right", "missing", "wrong"] = _knob("right", "what travels with resource data")

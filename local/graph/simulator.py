@@ -47,6 +47,7 @@ from local.graph.state import State, kept_state, print_state, read_state
 from local.graph.subscribing.handshake import Handshake
 from local.graph.subscribing.routes import SubscriptionRoutes
 from local.graph.subscribing.store import Subscriptions
+from local.graph.subscribing.wording import in_other_words
 from local.graph.tenant.chatter import Chatter
 from local.graph.tenant.entity import Change
 from local.graph.tenant.places import Person
@@ -225,6 +226,7 @@ class Simulator:
         throttle = Throttle(clock=self.clock, knobs=self.knobs, judge=self.judge, dice=self.dice)
         middlewares = [
             answer_faults,
+            in_other_words(self.knobs),
             throttle.middleware(),
             refuse_revoked(self.authorizations.check),
         ]
@@ -232,7 +234,7 @@ class Simulator:
         own = SubscriptionRoutes(
             subscriptions=self.subscriptions,
             callers=callers,
-            handshake=Handshake(session, self.judge, self.clock, self.knobs),
+            handshake=Handshake(session, self.judge, self.clock, self.knobs, self.dice),
             judge=self.judge,
             clock=self.clock,
             knobs=self.knobs,

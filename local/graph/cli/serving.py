@@ -86,6 +86,15 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST=CONNECTION",
         help="deliver to an event hub: the namespace that subscriptions name, and the connection string to use for it",
     )
+    add(
+        "--secret",
+        action="append",
+        default=[],
+        type=read_pair,
+        metavar="NAME=CONNECTION",
+        help="what a secret of every vault is: the connection string of a hub (with its EntityPath) or of a storage "
+        "account, for subscriptions that name it in their notificationUrl or blobStoreUrl",
+    )
     add("--json", action="store_true", help="say that it is ready in one line of JSON, as when nobody watches")
     add("--verbose", action="store_true", help="log every call")
 
@@ -141,6 +150,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, Any]:
         "client_secret": arguments.client_secret,
         "knobs": knobs,
         "event_hubs": dict(arguments.event_hub),
+        "vault": dict(arguments.secret),
     }
     return chosen | ({"tenants": tuple(dict.fromkeys(arguments.tenant))} if arguments.tenant else {})
 

@@ -25,6 +25,7 @@ from local.graph.delivery.tally import Tally
 from local.graph.dice import Dice
 from local.graph.judge import Judge
 from local.graph.knobs import Knobs
+from local.graph.subscribing.channels import place_of
 from local.graph.subscribing.store import Subscription
 
 HORIZON_SECONDS = 4 * 3600.0
@@ -132,7 +133,9 @@ class Courier:
                 return Admission.NEVER
             await self._clock.pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-        return self.health.admit(body.host, self._clock.seconds()) if self._is_watched(body) else Admission.NOW
+        if not self._is_watched(body):
+            return Admission.NOW
+        return self.health.admit(self._answering(body), self._clock.seconds())
 
     async def _repeat(self, body: Body, started: float, *, sample: bool) -> None:
         pause = FIRST_PAUSE
@@ -164,7 +167,7 @@ class Courier:
             attempt = await self._caller.attempt(body, number)
         if self._is_watched(body):
             seconds = attempt.ms / 1000 / self._clock.patience
-            self.health.answered(body.host, seconds, self._clock.seconds(), sample=sample)
+            self.health.answered(self._answering(body), seconds, self._clock.seconds(), sample=sample)
         self._record(body, attempt)
         return attempt
 
@@ -193,6 +196,10 @@ class Courier:
             notice.subscription.id: notice.subscription for notice in body.notices if notice.truth
         }.values():
             self.missed(subscription)
+
+    def _answering(self, body: Body) -> str:
+        """Return what is slow if an answer is late, under the name that may be shown of it."""
+        return body.host if self._knobs.states_per == "host" else place_of(body.url)
 
     def _is_watched(self, body: Body) -> bool:
         """Say whether slow and drop states are for this receiver; event hubs have none."""

@@ -1,7 +1,8 @@
 """How well a receiver's host answers, and what Graph does to one that answers late: holds back, or throws away.
 
-Pure: times come in as simulated seconds. The state belongs to the host, so that every subscription on it shares its fate. Not here:
-the sending, see `courier`. https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks (rewritten in April 2026)
+Pure: times come in as simulated seconds. The state belongs to the host, so that every subscription on it shares its fate, as an older
+page says; a knob makes it each URL's own, which then stands for a host here. Not here: the sending, see `courier`.
+https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks (rewritten in April 2026)
 """
 
 from collections.abc import Mapping

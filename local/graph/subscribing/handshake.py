@@ -4,6 +4,7 @@ Not here: what the token looks like, see `echo_tokens`; when endpoints are asked
 https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks
 """
 
+import itertools
 import logging
 import re
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from local.graph.clock import Clock
+from local.graph.dice import Dice
 from local.graph.faults import GraphFault, validation_failed
 from local.graph.judge import Judge
 from local.graph.knobs import Knobs
@@ -37,16 +39,29 @@ class _Answer:
 class Handshake:
     """Asks endpoints, one after the other, and tells the judge how they answered."""
 
-    def __init__(self, session: aiohttp.ClientSession, judge: Judge, clock: Clock, knobs: Knobs | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        judge: Judge,
+        clock: Clock,
+        knobs: Knobs | None = None,
+        dice: Dice | None = None,
+    ) -> None:
         self._session = session
         self._judge = judge
         self._clock = clock
         self._knobs = knobs or Knobs()
+        self._dice = dice or Dice(1)
+        self._numbers = itertools.count(1)
         self._remarked: set[str] = set()
 
     async def ask(self, url: str) -> None:
         """Return if the endpoint echoed every token. Raises the 400 that POST and PATCH answer otherwise."""
         self._remark_on_http(url)
+        if self._dice.lot("handshake", next(self._numbers)) < self._knobs.handshake_failures:
+            raise _failed(
+                "HTTP request failed."
+            )  # with nobody asked, and nobody to blame: msgraph-sdk-dotnet issue 2805
         for _ in range(TIMES[self._knobs.handshake]):
             if self._knobs.handshake_delay:
                 await self._clock.pause(self._knobs.handshake_delay)

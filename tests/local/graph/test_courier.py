@@ -226,6 +226,28 @@ async def test_a_host_that_does_not_answer_in_time_at_all_gets_nothing_and_misse
         assert (later.discarded, later.acknowledged, lost) == (3, 0, [made] * 3)
 
 
+@pytest.mark.parametrize(("per", "other"), [("host", False), ("url", True)])
+async def test_a_late_url_slows_its_host_down_or_only_itself(receiver: Receiver, per: str, *, other: bool) -> None:
+    async with press(clock=impatient(0.1), turned={"states_per": per}) as desk:
+        late = f"{receiver.url}/notifications"
+        desk.subscribe(ALL, notificationUrl=f"{late}?code=word")
+        receiver.delay = 0.5
+        tally = Tally()
+        await announce(desk, ENOUGH_ANSWERS, tally)
+        await receiver.until(lambda: tally.statuses["timeout"] >= ENOUGH_ANSWERS)
+        receiver.delay = 0
+        ((name, state),) = desk.courier.printed_health().items()
+        assert (state["state"], name == late, "word" in name) == ("slow", other, False)
+        person, live = desk.world.people[0], Tally()
+        desk.subscribe(f"users/{person.id}/messages", notificationUrl=f"{receiver.url}/lifecycle")
+        mail = acts.receive_mail(desk.world, person, subject=None, text="hello", author=person)
+        desk.publisher.announce(mail, live)
+        await asyncio.sleep(0)
+        if other:
+            await until_still(receiver, live)
+        assert (live.acknowledged == 1, live.pending == 0) == (other, other)
+
+
 async def test_without_states_a_late_receiver_is_only_late(receiver: Receiver) -> None:
     async with press(clock=impatient(), turned={"states": False}) as desk:
         desk.subscribe(ALL, notificationUrl=f"{receiver.url}/notifications")

@@ -209,6 +209,20 @@ async def test_a_token_of_any_kind_can_be_echoed_in_pieces(
     assert holds in endpoint.tokens[0]
 
 
+async def test_a_share_of_handshakes_fails_with_nobody_asked_and_nobody_to_blame(
+    graph: Simulator, app: App, wanted: Wanted, endpoint: Endpoint, url: str
+) -> None:
+    graph.knobs.handshake_failures = 0.5
+    tried = []
+    for number in range(40):
+        body = basic(wanted, url, resource=f"users/{number}/messages")
+        tried.append((await app.call("POST", "/v1.0/subscriptions", body))[0])
+    assert set(tried) == {201, 400}
+    assert 10 < tried.count(201) < 30
+    assert len(endpoint.tokens) == tried.count(201)
+    assert graph.judge.printed() == []
+
+
 async def test_a_handshake_can_be_late_by_simulated_time(
     graph: Simulator, app: App, wanted: Wanted, endpoint: Endpoint, url: str
 ) -> None:

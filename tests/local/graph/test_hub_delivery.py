@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import json
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,10 +14,13 @@ import pytest
 from local.eventhubs.emulator import EventHubs
 from local.graph.simulator import Simulator
 from tests.local.eventhubs.stand import CLIENT_LEAKS, Hub, Received
+from tests.local.graph.conftest import APP_ID
 from tests.local.graph.stand import App, Receiver, Wanted
 
 pytestmark = CLIENT_LEAKS
 
+ROOT = Path(__file__).resolve().parents[3]
+SCOPE = "https://graph.microsoft.com/.default"
 HOST = "contoso.servicebus.windows.net"
 URL = f"EventHub:https://{HOST}/eventhubname/notifications?tenantId=contoso.com"
 
@@ -111,6 +116,49 @@ async def test_a_blob_store_that_graph_cannot_look_up_is_refused_before_the_hub_
     assert done == status, answer
     if status == 400:
         assert answer["error"]["message"] == f"Invalid blob store url='{store}'."
+
+
+async def test_secrets_of_vaults_are_given_on_the_command_line(hub: Hub, wanted: Wanted, tmp_path: Path) -> None:
+    secrets = [
+        f"hub={hub.namespace.connection_string};EntityPath=notifications",
+        "store=UseDevelopmentStorage=true",
+    ]
+    options = [
+        "--port",
+        "0",
+        "--tls-port",
+        "0",
+        "--state-dir",
+        str(tmp_path),
+        "--secret",
+        secrets[0],
+        "--secret",
+        secrets[1],
+    ]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local", "graph", *options, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout
+    try:
+        url = json.loads(await process.stdout.readline())["http"]
+        async with aiohttp.ClientSession() as session:
+            world = await App(session, url, "").control("world")
+            form = {"grant_type": "client_credentials", "client_id": APP_ID, "client_secret": "any", "scope": SCOPE}
+            async with session.post(f"{url}/{world['tenant']}/oauth2/v2.0/token", data=form) as answer:
+                app = App(session, url, (await answer.json())["access_token"])
+            vault = "https://contoso.vault.azure.net/secrets"
+            places = {
+                "notificationUrl": f"EventHub:{vault}/hub?tenantId=contoso.com",
+                "blobStoreUrl": f"{vault}/store?tenantId=contoso.com",
+            }
+            status, made = await app.call("POST", "/v1.0/subscriptions", wanted(**places))
+            assert status == 201, made
+            await app.control("post", {"where": "General", "text": "hello"})
+            async with hub.receiving() as received:
+                await received.until(lambda so_far: len(items_in(so_far)) == 2)
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def test_a_simulator_without_hubs_says_so(wanted: Wanted, receiver: Receiver) -> None:

@@ -69,7 +69,7 @@ function showAttempts() {
 function showSubscriptions() {
   const rows = shown.subscriptions.map((each) => {
     const host = each.notificationUrl.replace(/^EventHub:/, "").replace(/^\w+:\/\//, "").split("/")[0].toLowerCase();
-    const state = shown.health[host]?.state ?? "not called yet";
+    const state = (shown.health[host] ?? shown.health[each.notificationUrl])?.state ?? "not called yet";
     const left = make("td", { className: "number" });
     left.dataset.ends = each.expirationDateTime;
     return make("tr", { title: `subscription ${each.id} of app ${each.appId}` },
