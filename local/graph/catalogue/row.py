@@ -32,6 +32,8 @@ class Row:
     max_rich_minutes: int | None = None
     only_rich: bool = False
     version: Spelling = "none"
+    has_versions: bool = False
+    """Whether who asked for what is new hears of its later versions too, as updated."""
     nameless: bool = False
     """Whether a notification tells only that something below has changed, without naming it."""
     lifecycle: frozenset[str] = frozenset({"reauthorizationRequired"})
@@ -41,6 +43,11 @@ class Row:
     latency_seconds: tuple[float, float] | None = None
     source: str
     as_of: str
+
+    def heard(self, asked: frozenset[str]) -> frozenset[str]:
+        """Return the change types of notifications that a subscription gets for those that it asked for."""
+        told = asked - self.silent
+        return told | {"updated"} if self.has_versions and "created" in told else told
 
     def printed(self) -> dict[str, Any]:
         """Return the row for the control API, under the names that its file has."""

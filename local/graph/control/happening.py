@@ -123,6 +123,8 @@ def _touch(world: World, entity: Entity) -> dict[str, Any]:
         return {"availability": mood, "activity": mood}
     if entity.row.key == "drive-item":
         return {"size": int(entity.content.get("size", 0)) + 1}
+    if entity.row.has_versions:
+        return {"version": entity.content["version"] + 1, "lastModifiedDateTime": milliseconds(world.clock.now())}
     name = next((name for name in ("displayName", "subject", "topic", "title") if entity.content.get(name)), None)
     return (
         {name: f"{entity.content[name]} (changed)"}

@@ -65,7 +65,7 @@ def restore(saved: Mapping[str, Any]) -> Subscription:
         **times,
         asked=asked,
         reach=(saved["tenant_id"], asked.match.path, frozenset(saved["reach"].items())),
-        heard=asked.change_types - asked.match.row.silent,
+        heard=asked.match.row.heard(asked.change_types),
         current=current,
         previous=previous,
     )

@@ -89,7 +89,7 @@ class Subscriptions:
             delegated=owner.delegated,
             asked=asked,
             reach=reach,
-            heard=asked.change_types - asked.match.row.silent,
+            heard=asked.match.row.heard(asked.change_types),
             notification_url=asked.notification_url,
             expiration_date_time=asked.expiration_date_time,
             created_at=now,

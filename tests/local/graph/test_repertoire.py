@@ -25,6 +25,7 @@ BASIC = (
     ("users/{user}/contacts", "created,updated"),
     ("users/{user}/drive/root", "updated"),
     ("communications/onlineMeetings/getAllRecordings", "created"),
+    ("communications/callRecords", "created"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from local.graph.catalogue.find import CATALOGUE, by_key
+from local.graph.subscribing.saving import restore, save
 from local.graph.tenant import acts
 from tests.local.graph.press import TENANT, opened, press
 from tests.local.graph.stand import Key
@@ -176,6 +177,19 @@ async def test_elsewhere_a_condition_lets_through_what_meets_it(
     async with press() as desk:
         desk.subscribe(resource, changeType=allowed(kind))
         assert bool(desk.told(desk.create(by_key(kind), **content))) == heard
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [("created", ["created", "updated"]), ("updated", ["updated"]), ("created,updated", ["created", "updated"])],
+)
+async def test_later_versions_of_a_call_record_come_to_who_asked_for_new_ones(asked: str, heard: list[str]) -> None:
+    async with press() as desk:
+        made = desk.subscribe("communications/callRecords", changeType=asked)
+        first = desk.create(by_key("call-record"), version=1)
+        later = desk.world.update(first.entity, {"version": 2})
+        assert [item["changeType"] for change in (first, later) for item in desk.told(change)] == heard
+        assert made.heard == restore(save(made)).heard == set(heard)
 
 
 async def test_a_presence_is_heard_of_by_those_who_named_it() -> None:
