@@ -31,6 +31,10 @@ try {
   await page.locator("#attempts tr").first().waitFor();
   seen.answer = await page.locator("#attempts tr td").nth(4).textContent();
 
+  // whose state it is, the host's or the URL's, depends on a knob
+  await page.locator("#live td.good", { hasText: "well" }).first().waitFor();
+  seen.states = await page.locator("#live tr td:nth-child(5)").allTextContents();
+
   await page.locator("summary").click();
   await page.locator("#people li", { hasText: "written on the page" }).waitFor();
 

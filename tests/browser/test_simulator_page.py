@@ -120,12 +120,17 @@ async def _run(script: str, **said: Any) -> dict[str, Any]:
     return found
 
 
-async def test_what_happens_shows_on_the_page_without_reloading_and_nothing_secret_does(stage: Stage) -> None:
+@pytest.mark.parametrize("states_per", ["host", "url"])
+async def test_what_happens_shows_on_the_page_without_reloading_and_nothing_secret_does(
+    stage: Stage, states_per: str
+) -> None:
+    stage.graph.knobs.turn({"states_per": states_per})
     seen = await _run("look.mjs", url=stage.graph.http_url, screenshots=os.environ.get("SCREENSHOTS"))  # noqa: TID251 - asked for by a person
 
     assert seen["errors"] == []
     assert (seen["subscriptions"], seen["before"]) == (2, 0)
     assert seen["answer"] == "503", "the receiver refuses the first one"
+    assert seen["states"] == ["well", "well"]
     assert seen["finding"] == "failed"
     assert seen["page"].startswith("https://learn.microsoft.com/")
     assert (seen["played"], seen["wrongSteps"]) == (2, 0)
