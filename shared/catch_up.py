@@ -38,7 +38,8 @@ _GAPS: Final = frozenset({"missed", "removed", "gap", "silence", _REQUEST})
 _ANNOUNCED: Final = _GAPS - {"silence"}
 """Of those who are quiet only a few have missed something: their report is written when that is known."""
 _LAGGING: Final = frozenset({"missed", "removed", "gap"})
-_SILENT: Final = frozenset({"baseline", "sweep"})
+_BASELINE: Final = "baseline"
+_SILENT: Final = frozenset({_BASELINE, "sweep"})
 """Reasons for which a first round tells nothing: there was nothing to hear before."""
 _GENTLY: Final = timedelta(seconds=10)
 """Between two laps of a baseline, which nobody waits for."""
@@ -192,7 +193,9 @@ class CatchUp:
                 scopes.append(scope)
             else:
                 await self._scopes.remove(scope)  # it was declared for something else before
-        pending = [scope for scope in scopes if scope.told is None or scope.told < run.began]
+        # a baseline is a place to begin at: where there is one, an order that comes twice has nothing left to do
+        again = run.reason != _BASELINE
+        pending = [scope for scope in scopes if scope.told is None or (again and scope.told < run.began)]
         # folders and channels are found first; of the rest, what waits longest comes first
         pending.sort(key=lambda scope: (scope.step == last, scope.told is not None, scope.told or run.began))
         # after a refusal somebody else comes first: one that always fails must not keep the others from their turn
@@ -234,7 +237,7 @@ class CatchUp:
         if problem or lap.pending or lap.busy_until:
             if any(counts.values()) or troubles != run.troubles or how != run.how:
                 run = await self._change_run(run, how=how, troubles=troubles, **counts)
-            wait = max(after, _GENTLY if run.reason == "baseline" else _SOON)
+            wait = max(after, _GENTLY if run.reason == _BASELINE else _SOON)
             if lap.busy_until and not lap.pending:
                 wait = max(wait, lap.busy_until - now + _SOON)
             return _progress(run, lap.followed, again=wait, scopes=scopes, problem=problem)

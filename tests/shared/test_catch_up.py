@@ -215,6 +215,22 @@ async def test_the_first_round_of_a_mailbox_is_silent_and_short(follow: Follow, 
     assert not followed.gaps.reports
 
 
+async def test_a_baseline_that_is_ordered_twice_tells_nothing_the_second_time_either(
+    follow: Follow, simulator: Simulator
+) -> None:
+    """The message comes again when a worker dies after it was done; what happened meanwhile is heard by notification."""
+    followed = follow(f"users/{owner(simulator)}/messages")
+    await followed.run("baseline")
+    mail(simulator)
+    followed.graph.paths.clear()
+
+    assert (await followed.run("baseline")).done
+
+    assert (followed.told(), list(followed.graph.paths)) == ([], [])
+    await followed.run("sweep")
+    assert len(followed.told()) == 1
+
+
 async def test_what_changed_since_the_last_round_is_told_by_reference(follow: Follow, simulator: Simulator) -> None:
     followed = follow(f"users/{owner(simulator)}/messages")
     await followed.run("baseline")
