@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from local.graph.catalogue.find import CATALOGUE, find
 from local.graph.knobs import Knobs
 from local.graph.simulator import Simulator
 from tests.local.graph.conftest import APP_ID
@@ -72,6 +73,7 @@ PATHS = [
     basic("/users/{u}/drive/root", "u", FILES),
     basic("/me/drive/root", "u", FILES, user=True),
     basic("/me/drive/root:/Documents", "u", FILES, user=True),
+    basic("/me/drive/items/f", "u", FILES, user=True),
     basic("/sites/s/lists/l", "u", FILES),
     basic("/security/alerts/?$filter=severity eq 'high'", "cu", 43_200),
     basic("/security/alerts/a", "cu", 43_200),
@@ -107,6 +109,10 @@ PATHS = [
     teams("/communications/onlineMeetings/m/recordings", "c"),
     teams("/communications/onlineMeetings/m/transcripts", "c"),
     teams("/users/{u}/onlineMeetings/getAllRecordings", "c"),
+    teams("/users/{u}/onlineMeetings/m/recordings", "c"),
+    teams("/users/{u}/onlineMeetings/m/transcripts", "c"),
+    teams("/appCatalogs/teamsApps/a/installedToOnlineMeetings/getAllRecordings", "c"),
+    teams("/appCatalogs/teamsApps/a/installedToOnlineMeetings/getAllTranscripts", "c"),
     teams("/users/{u}/onlineMeetings/getAllTranscripts?useResourceSpecificConsentBasedAuthorization=true", "c"),
     teams(
         "/communications/onlineMeetings(joinWebUrl='https%3A%2F%2Fteams.microsoft.com%2Fl%2F1')/meetingCallEvents",
@@ -238,6 +244,11 @@ def refusal(answer: Mapping[str, Any]) -> str:
 async def usual(graph: Graph, expected: Expected, *, minutes: float, changes: str = "") -> tuple[int, Any]:
     body = graph.body(expected, minutes=minutes, changes=changes, rich=expected.only_rich)
     return await graph.post(body, user=expected.user)
+
+
+async def test_every_path_of_the_catalogue_is_asked_for_here() -> None:
+    asked = {match.path for each in PATHS if (match := find(each.path))}
+    assert asked == {path for row in CATALOGUE for path in row.paths}
 
 
 @pytest.mark.parametrize("expected", named(PATHS))
