@@ -101,6 +101,7 @@ class Simulator:
     judge: Judge = field(init=False)
     authorizations: Authorizations = field(init=False)
     keeper: Keeper = field(init=False)
+    handshake: Handshake = field(init=False)
     authority: Authority = field(init=False)
     by_callers: Tally = field(init=False, default_factory=Tally)
     _open: AsyncExitStack = field(init=False, default_factory=AsyncExitStack)
@@ -164,6 +165,7 @@ class Simulator:
             self.clock.go_on(state.now, state.elapsed)
         self.dice = Dice(self.seed)
         self.judge = Judge()
+        self.handshake = Handshake(session, self.judge, self.clock, self.knobs, self.dice)
         self.authorizations = Authorizations(self.knobs)
         self.worlds = state.tenants(self.clock, self.dice) if state else self._worlds()
         domains = {each.tenant_id: each.domain for each in self.worlds.values()}
@@ -234,7 +236,7 @@ class Simulator:
         own = SubscriptionRoutes(
             subscriptions=self.subscriptions,
             callers=callers,
-            handshake=Handshake(session, self.judge, self.clock, self.knobs, self.dice),
+            handshake=self.handshake,
             judge=self.judge,
             clock=self.clock,
             knobs=self.knobs,

@@ -20,10 +20,29 @@ def _told(answer: Mapping[str, Any]) -> str:
     return f"{answer['resource']}\n{heard}"
 
 
-def _lifecycle(door: Door, arguments: Arguments) -> int:
+def _whose(door: Door, arguments: Arguments) -> str | None:
+    """Return the subscription that is meant, None (and a word about it) where there is none."""
     chosen = arguments.subscription or reading.first_subscription(door)
     if chosen is None:
         print("nobody has subscribed yet, so that there is nobody to tell", file=sys.stderr)
+    return chosen
+
+
+def _handshake(door: Door, arguments: Arguments) -> int:
+    chosen = _whose(door, arguments)
+    if chosen is None:
+        return 1
+    ask = calls(
+        "handshake",
+        lambda _: {"subscriptionId": chosen},
+        lambda answer: "\n".join(f"echoed by {url}" for url in answer["asked"]),
+    )
+    return ask(door, arguments)
+
+
+def _lifecycle(door: Door, arguments: Arguments) -> int:
+    chosen = _whose(door, arguments)
+    if chosen is None:
         return 1
     send = calls(
         "lifecycle",
@@ -172,6 +191,14 @@ COMMANDS: dict[str, Command] = {
             lambda given: {"kind": given.kind, "subscriptionId": given.subscription},
             lambda answer: f"{answer['kind']} for {answer['subscriptionId']}: {answer['says']}",
         ),
+    ),
+    "handshake": Command(
+        purpose="ask an endpoint to echo a token once more",
+        example="handshake",
+        options=[
+            option("subscription", nargs="?", metavar="ID", help="whose URLs; the first subscription's by default")
+        ],
+        does=_handshake,
     ),
     "lifecycle": Command(
         purpose="send a lifecycle notification",

@@ -1,4 +1,4 @@
-"""What Graph does to a receiver, and what others try, at the push of a button: forgeries, lifecycle, expiry, outages, storms, keys.
+"""What Graph does to a receiver, and what others try, at the push of a button: forgeries, handshakes, lifecycle, outages, storms, keys.
 
 Not here: departures that last, which are knobs; what people do, see `acting`.
 """
@@ -13,10 +13,13 @@ from yarl import URL
 
 from local.graph.clock import microseconds
 from local.graph.control.asking import busy, flag_of, number_of, read_body, text_of, wrong
+from local.graph.delivery.attempts import known_channel
 from local.graph.delivery.forgery import KINDS, ONLY_RICH
 from local.graph.delivery.notices import Notice
 from local.graph.delivery.tally import Tally
+from local.graph.faults import GraphFault
 from local.graph.lifecycle.payload import EVENTS
+from local.graph.subscribing.channels import place_of
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.people import Plan
 
@@ -40,6 +43,7 @@ class Mischief:
         return [
             web.post("/_sim/deliver", self.deliver),
             web.post("/_sim/forge", self.forge),
+            web.post("/_sim/handshake", self.handshake),
             web.post("/_sim/lifecycle", self.lifecycle),
             web.post("/_sim/revoke", self.revoke),
             web.post("/_sim/expire", self.expire),
@@ -80,6 +84,20 @@ class Mischief:
             self._graph.publisher.post_with([forgery.notice], forgery.tokens, self._tally)
         answer = {"kind": kind, "says": KINDS[kind], "subscriptionId": real.subscription.id}
         return web.json_response(answer, status=202)
+
+    async def handshake(self, request: web.Request) -> web.Response:
+        """Ask a subscription's webhooks to echo a token once more; the knobs say what kind of token, and how often."""
+        subscription = self._subscription(await read_body(request, known=frozenset({"subscriptionId"})))
+        urls = dict.fromkeys(filter(None, (subscription.notification_url, subscription.lifecycle_url)))
+        asked = [url for url in urls if known_channel(url) == "webhook"]
+        if not asked:
+            raise wrong(f"subscription {subscription.id} delivers to no webhook, and only those shake hands")
+        for url in asked:
+            try:
+                await self._graph.handshake.ask(url)
+            except GraphFault as fault:
+                raise wrong(f"{place_of(url)}: {fault.message}") from fault
+        return web.json_response({"subscriptionId": subscription.id, "asked": [place_of(url) for url in asked]})
 
     async def lifecycle(self, request: web.Request) -> web.Response:
         """Send a lifecycle notification; `subscriptionRemoved` also removes the subscription."""

@@ -250,6 +250,7 @@ async def test_graph_misbehaves_on_command(terminal: Terminal, subscribed: str, 
     assert "1 notification on the way" in await terminal.says("post", "General", "hello")
     await receiver.until(lambda: len(receiver.items) == 1)
     assert "differs in one character" in await terminal.says("forge", "wrong-mac")
+    assert await terminal.says("handshake") == await terminal.says("handshake", subscribed) == _echoed(receiver)
     assert subscribed in await terminal.says("lifecycle", "reauthorizationRequired")
     await receiver.until(lambda: len(receiver.items) == 3)
     assert "signing with" in await terminal.says("rotate-keys", "--forget")
@@ -264,6 +265,10 @@ async def test_graph_misbehaves_on_command(terminal: Terminal, subscribed: str, 
     assert await terminal.says("expire", subscribed) == "expired: 1\n"
     code, _, complained = await terminal.type("lifecycle", "missed")
     assert (code, complained) == (1, "nobody has subscribed yet, so that there is nobody to tell\n")
+
+
+def _echoed(receiver: Receiver) -> str:
+    return f"echoed by {receiver.url}/notifications\nechoed by {receiver.url}/lifecycle\n"
 
 
 async def test_people_talk_on_command(terminal: Terminal) -> None:

@@ -151,6 +151,24 @@ async def test_a_subscription_ends_when_it_is_told_to(
     assert (await app.control("subscriptions"))["subscriptions"] == []
 
 
+async def test_endpoints_are_asked_to_echo_a_token_once_more(
+    app: App, graph: Simulator, channels: dict[str, Any], wanted: Wanted, receiver: Receiver
+) -> None:
+    asked = {"subscriptionId": channels["id"]}
+    answer = await app.control("handshake", asked)
+    assert answer == asked | {"asked": [f"{receiver.url}/notifications", f"{receiver.url}/lifecycle"]}
+    graph.knobs.turn({"handshake_failures": 1.0})
+    refusal = await _refusal(app, "handshake", asked)
+    assert refusal.startswith(f"{receiver.url}/notifications: Subscription validation request failed")
+    graph.knobs.turn({"handshake_failures": 0.0, "handshake": "skip"})
+    person = graph.world.people[0].id
+    nowhere = {"notificationUrl": f"{receiver.url}/nowhere", "lifecycleNotificationUrl": None}
+    made = await _subscribe(app, wanted(resource=f"users/{person}/contacts", **nowhere))
+    graph.knobs.turn({"handshake": "once"})
+    assert "HTTP status code is 'NotFound'" in await _refusal(app, "handshake", {"subscriptionId": made["id"]})
+    assert [finding["rule"] for finding in graph.judge.printed()] == ["handshake-status"]
+
+
 async def test_consent_is_withdrawn_and_given_again(app: App, channels: dict[str, Any]) -> None:
     later = (datetime.now(UTC) + timedelta(hours=3)).isoformat()  # noqa: TID251 - Graph compares with its own clock
     path, renewal = f"/v1.0/subscriptions/{channels['id']}", {"expirationDateTime": later}
@@ -228,6 +246,7 @@ WRONG = [
     ("forge", {"kind": "cheque"}, "wrong-client-state"),
     ("forge", {"kind": "tampered", "subscriptionId": "none"}, "live subscription"),
     ("lifecycle", {"subscriptionId": "none", "event": "missed"}, "live subscription"),
+    ("handshake", {}, "live subscription"),
     ("revoke", {}, "appId must be a text"),
     ("expire", {}, '"all": true'),
     ("expire", {"all": "yes"}, "all must be true or false"),
