@@ -24,7 +24,8 @@ ACTIVITY = 0.3
 """Of all ticks; people do one to four things then."""
 AFTERWARDS = timedelta(days=2)
 """How long nobody does anything at the end, so that all that was put off is done."""
-LATEST = timedelta(hours=36)
+LATEST = timedelta(hours=49)
+"""What was lost without a word is told by the daily look; one that Graph refuses is made up for by the next."""
 STORY = Plan(mail=0.5, chats=0.4, edit=0.25, delete=0.12, replies=0.2, reactions=0.05)
 SINK = {"forward": {"to": "https://sink.example/changes"}}
 EXCUSED = frozenset({"failed"})
