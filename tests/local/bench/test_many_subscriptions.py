@@ -16,10 +16,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
 
 
 def test_every_promise_is_kept_even_on_a_busy_machine(measured: tuple[dict[str, Any], Path]) -> None:
+    """What is timed may take thrice as long there; what is counted may not be more."""
     figures, _ = measured
 
     assert len(figures) == 5
-    assert {name: figure.row() for name, figure in figures.items() if not figure.met} == {}
+    slack = {name: 3 if figure.unit == "s" else 1 for name, figure in figures.items()}
+    beyond = {name: each.row() for name, each in figures.items() if each.value > each.target * slack[name]}
+    assert beyond == {}
 
 
 def test_a_tick_with_nothing_due_reads_no_row(measured: tuple[dict[str, Any], Path]) -> None:
