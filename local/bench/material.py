@@ -54,6 +54,7 @@ class Material:
             "AzureWebJobsStorage": storage,
             "GRAPH_TENANT_ID": TENANT,
             "GRAPH_CLIENT_ID": CLIENT_ID,
+            "GRAPH_CREDENTIAL": "federated",  # nobody asks Graph; a local.settings.json must not say otherwise
             "CLIENT_STATE_KEY": base64.b64encode(_STATE_KEY).decode(),
             "ENCRYPTION_KEYS": f"directory:{self.folder / 'keys'}",
             "PUBLIC_BASE_URL": "http://127.0.0.1:1/api",
