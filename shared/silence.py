@@ -6,10 +6,11 @@ notifications return. Every row says when it wants to be looked at, so that a lo
 the looking (`shared.catch_up`).
 """
 
+import heapq
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.errors import StorageError
@@ -39,6 +40,7 @@ _LONGEST: Final = timedelta(days=30)
 _FIRST_LOOK: Final = timedelta(hours=6)
 _MOST_LOOKS: Final = 200
 _MOST_NOTES: Final = 50_000
+_AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 
 # -- the decisions ----------------------------------------------------------------------------------------------------
@@ -154,13 +156,14 @@ class HeardRecorder:
         self._now = now
         self._notes: dict[str, _Note] = {}
         self._written: dict[str, datetime] = {}
+        self._due: list[tuple[datetime, str]] = []
 
     def note(self, name: str, at: datetime) -> None:
         """Note that Graph's own notification for a subscription was heard. Costs no I/O, and a dictionary's entry."""
         note = self._notes.get(name)
         if note is None:
             if len(self._notes) < _MOST_NOTES:
-                self._notes[name] = _Note(first=at, last=at)
+                self._keep(name, _Note(first=at, last=at))
             return
         note.count += 1
         if at > note.last:
@@ -172,7 +175,11 @@ class HeardRecorder:
     async def flush(self) -> None:
         """Write down what was not written for ten minutes. Never raises StorageError: what fails is written another time."""
         now = self._now()
-        due = [name for name in self._notes if now - self._written.get(name, now - WRITE_EVERY) >= WRITE_EVERY]
+        due: dict[str, None] = {}
+        while self._due and self._due[0][0] <= now:
+            _, name = heapq.heappop(self._due)
+            if name in self._notes:
+                due[name] = None
         if not due:
             return
         notes = {name: self._notes.pop(name) for name in due}
@@ -180,7 +187,7 @@ class HeardRecorder:
             self._written = {name: at for name, at in self._written.items() if now - at < WRITE_EVERY}
         self._written |= dict.fromkeys(due, now)  # whoever comes meanwhile need not, and a failure waits as long
         try:
-            known = {row.name: row for row in await self._store.read(due)}
+            known = {row.name: row for row in await self._store.read(list(due))}
             await self._store.write(
                 [
                     merge(
@@ -199,7 +206,13 @@ class HeardRecorder:
         if newer is not None:
             note.longest = max(note.longest, newer.longest, newer.first - note.last)
             note.last, note.count = max(note.last, newer.last), note.count + newer.count
+        self._keep(name, note)
+
+    def _keep(self, name: str, note: _Note) -> None:
+        """Keep a note, to be written at its time: whoever flushes looks at those that are due, and not at all of them."""
         self._notes[name] = note
+        written = self._written.get(name)
+        heapq.heappush(self._due, (written + WRITE_EVERY if written else _AT_ONCE, name))
 
 
 Declared = Callable[[str], "Watched | None"]
