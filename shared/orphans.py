@@ -2,20 +2,14 @@
 
 Asked seldom, because listing is dear: where Graph refuses a second one without naming the first, and where what was tried is
 not wanted any more. Not here: a conflict that names it (`shared.executor`), and the regular search for subscriptions that
-nobody knows, which looks at everything and only reports.
+nobody knows (`shared.unknown_subscriptions`).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
-from shared.errors import GraphProtocolError
-from shared.graph.links import relative_path
 from shared.graph.subscription import GraphSubscription, LiveSubscription, read_subscription
 from shared.ports import Graph, SubscriptionStore
-
-_PAGES: Final = 20
-"""An app may list 25 pages in 20 seconds; what stands further behind is left to the regular search.
-https://learn.microsoft.com/graph/throttling-limits (2026-09)"""
+from shared.subscription_list import FIRST_PAGE, list_some, terms_of
 
 
 class Orphans:
@@ -31,7 +25,10 @@ class Orphans:
 
         Raises GraphApiError, GraphProtocolError and StorageError.
         """
-        listed = [each for each in await self._list(row.tenant_id) if self.may_be_of(row, each)]
+        page, _ = await list_some(
+            self._graph, FIRST_PAGE, tenant_id=row.tenant_id
+        )  # the rest is left to the regular search
+        listed = [each for each in map(read_subscription, page) if self.may_be_of(row, each)]
         if not listed:
             return ()
         # the rows after the list: what was made meanwhile is in its row, or its row is unfinished
@@ -43,32 +40,9 @@ class Orphans:
 
     def may_be_of(self, row: LiveSubscription, listed: GraphSubscription) -> bool:
         """Tell whether a subscription calls us and hears what a row says."""
-        resource, change_types = _terms(row.resource, row.change_type)
-        heard = _terms(listed.resource, listed.change_type)
-        return listed.notification_url == self._url and heard == (resource, change_types)
-
-    async def _list(self, tenant_id: str) -> Sequence[GraphSubscription]:
-        found: list[GraphSubscription] = []
-        path = "/subscriptions"
-        for _ in range(_PAGES):
-            page = await self._graph.request("GET", path, tenant_id=tenant_id)
-            found += _read_page(page)
-            if not page.get("@odata.nextLink"):
-                break
-            path = relative_path(page["@odata.nextLink"])
-        return found
-
-
-def _read_page(page: Mapping[str, Any]) -> Sequence[GraphSubscription]:
-    listed = page.get("value")
-    if not isinstance(listed, list):
-        raise GraphProtocolError("a page of the list of subscriptions has no value")
-    return [read_subscription(each) for each in listed if isinstance(each, dict)]
+        heard = terms_of(listed.resource, listed.change_type)
+        return listed.notification_url == self._url and heard == terms_of(row.resource, row.change_type)
 
 
 def _same_terms(row: LiveSubscription, other: LiveSubscription) -> bool:
-    return _terms(row.resource, row.change_type) == _terms(other.resource, other.change_type)
-
-
-def _terms(resource: str, change_type: str) -> tuple[str, frozenset[str]]:
-    return resource.strip("/").lower(), frozenset(change_type.replace(" ", "").lower().split(","))
+    return terms_of(row.resource, row.change_type) == terms_of(other.resource, other.change_type)

@@ -30,6 +30,7 @@ from shared.reconciler import Reconciler
 from shared.results import Summary
 from shared.settings import Settings
 from shared.silence import SILENCE, Silence, Watched
+from shared.subscription_list import FIRST_PAGE
 from shared.subscription_work import (
     MOST_SHARES,
     CatchUpWork,
@@ -41,7 +42,7 @@ from shared.subscription_work import (
     write_work,
 )
 from shared.telemetry import log_line
-from shared.unknown_subscriptions import FIRST_PAGE, UnknownSubscriptions
+from shared.unknown_subscriptions import UnknownSubscriptions
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_DUE: Final = 4_000

@@ -11,16 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.errors import GraphApiError, GraphProtocolError
-from shared.graph.links import relative_path
+from shared.errors import GraphApiError
 from shared.graph.subscription import LiveSubscription
 from shared.ports import Graph, SubscriptionStore
+from shared.subscription_list import list_some, terms_of
 from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
-FIRST_PAGE: Final = "/subscriptions"
-_PAGES: Final = 20
-"""At a time: an app may list 25 pages in 20 seconds (https://learn.microsoft.com/graph/throttling-limits, 2026-09)."""
 _NOT_FOUND: Final = 404
 
 
@@ -39,7 +36,6 @@ class Found:
     """What a part of the list had in it; ``following`` is where it goes on, empty at its end."""
 
     unknown: tuple[Listed, ...]
-    deleted: tuple[str, ...]
     following: str = ""
 
 
@@ -54,14 +50,8 @@ class UnknownSubscriptions:
 
     async def look(self, path: str, tenant_id: str) -> Found:
         """Read some pages of a tenant's list, from ``path`` on. Raises GraphApiError, GraphProtocolError and StorageError."""
-        listed: list[Listed] = []
-        following = path
-        for _ in range(_PAGES):
-            answer = await self._graph.request("GET", following, tenant_id=tenant_id)
-            listed += _read_page(answer)
-            following = relative_path(answer["@odata.nextLink"]) if answer.get("@odata.nextLink") else ""
-            if not following:
-                break
+        page, following = await list_some(self._graph, path, tenant_id=tenant_id)
+        listed = [_read(each) for each in page if isinstance(each.get("id"), str)]
         # the rows after the list: what was made meanwhile has its id there, or is still an intent
         rows = await self._store.list() if listed else ()
         strangers = unknown(listed, rows)
@@ -75,7 +65,7 @@ class UnknownSubscriptions:
             }
             log_line(_LOGGER, logging.WARNING, "a subscription that nobody knows", fields)
         left = tuple(each for each in strangers if each.subscription_id not in deleted)
-        return Found(unknown=left, deleted=tuple(deleted), following=following)
+        return Found(unknown=left, following=following)
 
     def _calls_us(self, listed: Listed) -> bool:
         return listed.notification_url.startswith(f"{self._base_url}/")
@@ -104,19 +94,13 @@ def unknown(listed: Iterable[Listed], rows: Sequence[LiveSubscription]) -> tuple
 
 
 def _same(listed: Listed, row: LiveSubscription) -> bool:
-    wanted, asked = sorted(listed.change_type.replace(" ", "").split(",")), sorted(row.change_type.split(","))
-    return listed.resource.strip("/").lower() == row.resource.strip("/").lower() and wanted == asked
+    return terms_of(listed.resource, listed.change_type) == terms_of(row.resource, row.change_type)
 
 
-def _read_page(answer: Mapping[str, Any]) -> Iterable[Listed]:
-    page = answer.get("value")
-    if not isinstance(page, list):
-        raise GraphProtocolError("a page of the list of subscriptions has no value")
-    for each in page:
-        if isinstance(each, dict) and isinstance(each.get("id"), str):
-            yield Listed(
-                subscription_id=each["id"],
-                resource=str(each.get("resource") or ""),
-                change_type=str(each.get("changeType") or ""),
-                notification_url=str(each.get("notificationUrl") or ""),
-            )
+def _read(listed: Mapping[str, Any]) -> Listed:
+    return Listed(
+        subscription_id=listed["id"],
+        resource=str(listed.get("resource") or ""),
+        change_type=str(listed.get("changeType") or ""),
+        notification_url=str(listed.get("notificationUrl") or ""),
+    )
