@@ -20,6 +20,12 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NCRONTAB = re.compile(r"\S+(?: \S+){5}")
 _CERTIFICATE = re.compile(r"/certificates/[0-9A-Za-z-]{1,95}")
 _VERSIONED_CERTIFICATE = re.compile(_CERTIFICATE.pattern + r"/[0-9a-f]{32}")
+_HOST = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
+_DOMAIN = r"\?tenantId=[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_HUB_URL = re.compile(
+    rf"EventHub:https://{_HOST.pattern}/eventhubname/[A-Za-z0-9][A-Za-z0-9._-]{{0,255}}{_DOMAIN}", re.IGNORECASE
+)
+_SECRET_URL = re.compile(rf"https://{_HOST.pattern}/secrets/[0-9A-Za-z-]{{1,127}}{_DOMAIN}", re.IGNORECASE)
 _SHORTEST_KEY_BYTES = 32
 _MOST_DAYS = 3650
 
@@ -54,8 +60,21 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "SWEEP_SCHEDULE",
     ),
     "feed": ("AzureWebJobsStorage",),
+    "findings": ("AzureWebJobsStorage",),
+    "event_hub": (
+        "AzureWebJobsStorage",
+        "GRAPH_TENANT_ID",
+        "GRAPH_AUDIENCES",
+        "CLIENT_STATE_KEY",
+        "EventHubConnection",
+        "EVENT_HUB_NAME",
+        "EVENT_HUB_CONSUMER_GROUP",
+    ),
 }
 """What each part cannot run without."""
+
+PULL_MODE: Final = ("EventHubConnection", "EventHubConnection__fullyQualifiedNamespace", "EVENT_HUB_NOTIFICATION_URL")
+"""Part ``event_hub`` is asked for by any of these; without them it is left out, and nothing is wrong with that."""
 
 _JUDGING = (
     "GRAPH_CLOUD",
@@ -67,18 +86,26 @@ _JUDGING = (
 )
 _ASKING_GRAPH = ("GRAPH_ENDPOINT", "GRAPH_CREDENTIAL", "ENCRYPTION_KEYS", "SUBSCRIPTIONS_FILE")
 
+_HANDLING = (
+    "FORWARD_SIGNING_KEY",
+    "HANDLER_TIMEOUT_SECONDS",
+    "RETRY_ATTEMPTS",
+    "RETRY_FIRST_DELAY_SECONDS",
+    "RETRY_LONGEST_DELAY_SECONDS",
+    "DEDUPLICATION_DAYS",
+    "OVERSIZE_STORAGE",
+    "OVERSIZE_STORAGE__blobServiceUri",
+)
+
 USED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "webhook": (*NEEDED_BY["webhook"], *_JUDGING, "MAX_BODY_BYTES"),
-    "processor": (
-        *NEEDED_BY["processor"],
+    "processor": (*NEEDED_BY["processor"], *_JUDGING, *_ASKING_GRAPH, *_HANDLING),
+    "event_hub": (
+        *NEEDED_BY["event_hub"],
         *_JUDGING,
         *_ASKING_GRAPH,
-        "FORWARD_SIGNING_KEY",
-        "HANDLER_TIMEOUT_SECONDS",
-        "RETRY_ATTEMPTS",
-        "RETRY_FIRST_DELAY_SECONDS",
-        "RETRY_LONGEST_DELAY_SECONDS",
-        "DEDUPLICATION_DAYS",
+        *_HANDLING,
+        "EventHubConnection__fullyQualifiedNamespace",
     ),
     "subscriptions": (
         *NEEDED_BY["subscriptions"],
@@ -86,8 +113,11 @@ USED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         *_ASKING_GRAPH,
         "UNKNOWN_SUBSCRIPTIONS",
         "DEDUPLICATION_DAYS",
+        "EVENT_HUB_NOTIFICATION_URL",
+        "EVENT_HUB_BLOB_STORE_URL",
     ),
     "feed": NEEDED_BY["feed"],
+    "findings": NEEDED_BY["findings"],
 }
 """What stops each part when it is there and malformed."""
 
@@ -161,6 +191,25 @@ class Settings:
     something declared stands), delete. Those that call somewhere else are only ever reported."""
     deduplication_window: timedelta = timedelta(days=8)
     """How long a handled change is remembered, in days: at least twice the sweep interval."""
+    event_hub_connection: str = field(default="", repr=False)
+    """Connection string of the Event Hubs namespace that Graph fills. Or name the namespace, and the app's identity reads it."""
+    event_hub_namespace: str = ""
+    """The namespace's host, such as contoso.servicebus.windows.net, read with the app's identity: no key."""
+    event_hub_name: str = ""
+    """The hub's name. The host needs it, so it has no default."""
+    event_hub_consumer_group: str = ""
+    """The consumer group that this app reads with, and nobody else: $Default if you made none. No default: the host needs it."""
+    event_hub_notification_url: str = ""
+    """What Graph is told for subscriptions with delivery eventhub:
+    EventHub:https://<namespace>.servicebus.windows.net/eventhubname/<hub>?tenantId=<domain>, or
+    EventHub:https://<vault>.vault.azure.net/secrets/<secret>?tenantId=<domain> where a secret holds the connection string."""
+    event_hub_blob_store_url: str = ""
+    """Where Graph puts what no event can hold: https://<vault>.vault.azure.net/secrets/<secret>?tenantId=<domain>; the secret
+    is the connection string of the account that OVERSIZE_STORAGE names. Without it, Graph cannot deliver such changes."""
+    oversize_storage: str = field(default="", repr=False)
+    """Connection string of that account, from which we read. Or give its blob service's address."""
+    oversize_storage_blob_uri: str = ""
+    """Address of that account's blob service, read with the app's identity. https."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The rest of the environment: what names in subscriptions.json (a target's signingKey) are looked up in."""
     problems: tuple[tuple[str, str], ...] = ()
@@ -224,6 +273,8 @@ class Settings:
             return True  # it is there; what is wrong with it is said once
         if name == "AzureWebJobsStorage":
             return self.has_storage
+        if name == "EventHubConnection":
+            return bool(self.event_hub_connection or self.event_hub_namespace)
         return bool(getattr(self, NAMES[name][0]))
 
 
@@ -308,6 +359,29 @@ def _certificate_url(text: str) -> str:
     return url
 
 
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("is not a host's name, such as contoso.servicebus.windows.net")
+    return text.lower()
+
+
+def _hub_url(text: str) -> str:
+    scheme, _, rest = text.partition(":")
+    in_vault = scheme.lower() == "eventhub" and _SECRET_URL.fullmatch(rest)
+    if not (in_vault or _HUB_URL.fullmatch(text)):
+        raise ValueError(
+            "is neither EventHub:https://<namespace>.servicebus.windows.net/eventhubname/<hub>?tenantId=<domain> "
+            "nor EventHub:https://<vault>.vault.azure.net/secrets/<secret>?tenantId=<domain>"
+        )
+    return text
+
+
+def _store_url(text: str) -> str:
+    if not _SECRET_URL.fullmatch(text):
+        raise ValueError("is not https://<vault>.vault.azure.net/secrets/<secret>?tenantId=<domain>")
+    return text
+
+
 def _schedule(text: str) -> str:
     if not _NCRONTAB.fullmatch(text):
         raise ValueError("is not NCRONTAB with six fields")
@@ -363,5 +437,13 @@ NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "RETRY_LONGEST_DELAY_SECONDS": ("retry_longest_delay", _seconds),
     "UNKNOWN_SUBSCRIPTIONS": ("unknown_subscriptions", _one_of("report", "replace", "delete")),
     "DEDUPLICATION_DAYS": ("deduplication_window", _days),
+    "EventHubConnection": ("event_hub_connection", _text),
+    "EventHubConnection__fullyQualifiedNamespace": ("event_hub_namespace", _host),
+    "EVENT_HUB_NAME": ("event_hub_name", _text),
+    "EVENT_HUB_CONSUMER_GROUP": ("event_hub_consumer_group", _text),
+    "EVENT_HUB_NOTIFICATION_URL": ("event_hub_notification_url", _hub_url),
+    "EVENT_HUB_BLOB_STORE_URL": ("event_hub_blob_store_url", _store_url),
+    "OVERSIZE_STORAGE": ("oversize_storage", _text),
+    "OVERSIZE_STORAGE__blobServiceUri": ("oversize_storage_blob_uri", _url(loopback_http=False)),
 }
 """Each setting's name in the environment, its field, and how its text is read (ValueError says what is wrong)."""

@@ -12,7 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # what the sample leaves for everybody to fill in
-FILLED_IN = {"CLIENT_STATE_KEY": base64.b64encode(b"k" * 32).decode(), "GRAPH_CLIENT_SECRET": "made-up"}
+FILLED_IN = {
+    "CLIENT_STATE_KEY": base64.b64encode(b"k" * 32).decode(),
+    "GRAPH_CLIENT_SECRET": "made-up",
+    "EventHubConnection": "Endpoint=sb://localhost:5672;SharedAccessKeyName=made-up;SharedAccessKey=made-up",
+}
 
 
 def ignored() -> list[str]:

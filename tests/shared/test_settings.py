@@ -23,6 +23,9 @@ GOOD = {
     "PUBLIC_BASE_URL": "https://app.example/api",
     "RENEWAL_SCHEDULE": "0 */5 * * * *",
     "SWEEP_SCHEDULE": "30 */15 * * * *",
+    "EventHubConnection": "Endpoint=sb://ns.servicebus.windows.net;SharedAccessKeyName=listen;SharedAccessKey=a2V5",
+    "EVENT_HUB_NAME": "notifications",
+    "EVENT_HUB_CONSUMER_GROUP": "$Default",
 }
 
 
@@ -103,6 +106,15 @@ MALFORMED = [
     ("RETRY_LONGEST_DELAY_SECONDS", "1.5"),
     ("DEDUPLICATION_DAYS", "99999999999"),
     ("DEDUPLICATION_DAYS", "2000000000"),
+    ("EventHubConnection__fullyQualifiedNamespace", "sb://ns.servicebus.windows.net"),
+    ("EventHubConnection__fullyQualifiedNamespace", "ns"),
+    ("EVENT_HUB_NOTIFICATION_URL", "https://ns.servicebus.windows.net/eventhubname/hub?tenantId=contoso.com"),
+    ("EVENT_HUB_NOTIFICATION_URL", "EventHub:https://ns.servicebus.windows.net/hub?tenantId=contoso.com"),
+    ("EVENT_HUB_NOTIFICATION_URL", "EventHub:https://ns.servicebus.windows.net/eventhubname/hub"),
+    ("EVENT_HUB_NOTIFICATION_URL", "EventHub:https://ns.servicebus.windows.net/eventhubname/hub?tenantId=contoso"),
+    ("EVENT_HUB_BLOB_STORE_URL", "EventHub:https://v.vault.azure.net/secrets/store?tenantId=contoso.com"),
+    ("EVENT_HUB_BLOB_STORE_URL", "https://v.vault.azure.net/keys/store?tenantId=contoso.com"),
+    ("OVERSIZE_STORAGE__blobServiceUri", "http://store.blob.core.windows.net"),
 ]
 
 
