@@ -82,6 +82,7 @@ def _chatter(door: Door, arguments: Arguments) -> int:
         "replies",
         "reactions",
         "other",
+        "sensitive",
     )
     return calls("chatter", lambda given: {name: getattr(given, name) for name in names}, _running)(door, arguments)
 
@@ -97,6 +98,7 @@ SHARES = {
     "replies": "replies instead of new threads",
     "reactions": "reactions",
     "other": "meetings, files, contacts, presence, people",
+    "sensitive": "texts with a card's number, an IBAN or a password in them",
 }
 COMMANDS: dict[str, Command] = {
     "post": Command(

@@ -208,7 +208,8 @@ class Courier:
 
 def _acknowledge(body: Body, attempt: Attempt) -> None:
     tally = body.tally
-    tally.ack_ms.append(attempt.ms)
+    if body.channel == "webhook":  # what an event hub takes to store a body says nothing of the receiver
+        tally.ack_ms.append(attempt.ms)
     for notice in body.notices:
         if notice.truth and notice.truth.acknowledged is None:
             notice.truth.acknowledged = utc_now()

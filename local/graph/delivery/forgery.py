@@ -16,12 +16,14 @@ from local.graph.delivery.notices import Notice
 from local.graph.delivery.validation import SPOILT, ValidationTokens
 from local.graph.delivery.writing import Writer, write_content
 from local.graph.dice import Dice
+from local.graph.subscribing.channels import channel_of
 from local.graph.subscribing.store import Subscription
 from local.graph.tenant.entity import Entity
 
 USUAL = ("wrong-client-state", "wrong-mac", "other-client-state", "foreign-tenant")
-USUAL_RICH = (*USUAL, "tampered", *SPOILT)
-"""What is forged where nobody says which kind; the rest only on request."""
+USUAL_IN_HUBS = (*USUAL, "tampered")
+USUAL_RICH = (*USUAL_IN_HUBS, *SPOILT)
+"""What is forged where nobody says which kind; the rest only on request. An event hub carries no tokens to be spoilt."""
 
 KINDS: Mapping[str, str] = {
     "wrong-client-state": "The clientState is another one altogether.",
@@ -81,7 +83,8 @@ class Forger:
 
     def forge(self, real: Notice, others: Sequence[Subscription]) -> tuple[Notice, str | None]:
         """Return an item of a usual kind that suits the real one, and the token that must travel with it, if any."""
-        kinds = USUAL_RICH if real.subscription.rich else USUAL
+        rich = USUAL_IN_HUBS if _in_hub(real.subscription) else USUAL_RICH
+        kinds = rich if real.subscription.rich else USUAL
         forgery = self.make(self.dice.of("forgery", self._made).choice(kinds), real, others)
         return forgery.notice, forgery.tokens[0] if forgery.tokens else None
 
@@ -92,6 +95,10 @@ class Forger:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
         if kind in ONLY_RICH and not subscription.rich:
             raise ValueError(f"{kind} needs a subscription with resource data")
+        if kind in _ALONE and _in_hub(subscription):
+            raise ValueError(
+                f"{kind} needs a webhook: what goes into an event hub has no body of its own and no tokens"
+            )
         self._made += 1
         dice = self.dice.of("forging", self._made)
         draft = _Draft(real=real, invented=self._invent(real, dice), others=others, tokens=self.tokens, dice=dice)
@@ -115,6 +122,10 @@ class Forger:
         if subscription.certificate:
             notification["encryptedContent"] = seal(write_content(entity, subscription), subscription.certificate)
         return notification
+
+
+def _in_hub(subscription: Subscription) -> bool:
+    return channel_of(subscription.notification_url) == "hub"
 
 
 def _invented(real: Entity, name: str) -> Entity:

@@ -25,14 +25,16 @@ TOPICS = (
 )
 ENDINGS = ("please have a look", "done on my side", "see you at ten", "who can help?", "thanks! 🎉", "no hurry")
 SENSITIVE = ("my card is 4111 1111 1111 1111", "IBAN DE89 3704 0044 0532 0130 00", "password: hunter2-hunter2")
-SENSITIVE_SHARE = 0.03
 REACTIONS = ("like", "heart", "laugh", "surprised")
 MOODS = ("Available", "Busy", "Away", "DoNotDisturb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much happens and of what kind; shares are between 0 and 1. `other` is what is no message."""
+    """How much happens and of what kind; shares are between 0 and 1. `other` is what is no message.
+
+    `sensitive` is the share of texts in which somebody tells what should not be told, for those who look for it.
+    """
 
     rate: float = 20.0
     seconds: float = 15.0
@@ -47,6 +49,7 @@ class Plan:
     replies: float = 0.0
     reactions: float = 0.0
     other: float = 0.0
+    sensitive: float = 0.03
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Plan":
@@ -90,7 +93,7 @@ class People:
     def text(self) -> str:
         """Return something that people say, never quite the same twice."""
         words = [self.dice.choice(OPENINGS) + ":", self.dice.choice(TOPICS) + ",", self.dice.choice(ENDINGS)]
-        if self.dice.random() < SENSITIVE_SHARE:
+        if self.dice.random() < self.plan.sensitive:
             words.append(self.dice.choice(SENSITIVE))
         return f"{' '.join(words)} #{self.dice.getrandbits(32):08x}"
 

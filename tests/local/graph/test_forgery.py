@@ -9,7 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from local.graph.catalogue.find import CATALOGUE, by_key
-from local.graph.delivery.forgery import KINDS, ONLY_RICH, Forgery
+from local.graph.delivery.forgery import KINDS, ONLY_RICH, USUAL_IN_HUBS, Forgery
 from local.graph.delivery.notices import Notice
 from local.graph.delivery.tally import Tally
 from local.graph.tenant import acts
@@ -194,3 +194,30 @@ async def test_a_knob_takes_the_tokens_away_or_spoils_them(setting: str, rich: d
         real = pattern(desk, rich)
         tokens = desk.publisher.tokens.of([real], 1)
     assert len(tokens) == (setting == "wrong")
+
+
+IN_A_HUB = "EventHub:https://contoso.servicebus.windows.net/eventhubname/notifications?tenantId=contoso.com"
+
+
+def pattern_in_a_hub(desk: Press, rich: Mapping[str, Any]) -> Notice:
+    desk.subscribe("teams/getAllMessages", notificationUrl=IN_A_HUB, **rich)
+    place = desk.world.places[0]
+    (notice,) = desk.publisher.notices(acts.post(desk.world, place, "hello", author=place.people[0]))
+    return notice
+
+
+async def test_what_is_usually_forged_in_an_event_hub_has_nothing_to_do_with_tokens(rich: dict[str, Any]) -> None:
+    async with press() as desk:
+        real = pattern_in_a_hub(desk, rich)
+        forged = [desk.forger.forge(real, [real.subscription]) for _ in range(60)]
+
+    assert {notice.forged for notice, _ in forged} == set(USUAL_IN_HUBS)
+    assert {token for _, token in forged} == {None}
+
+
+@pytest.mark.parametrize("kind", ["token:expired", "missing-tokens", "replayed"])
+async def test_an_event_hub_has_no_body_of_its_own_for_a_forgery(kind: str, rich: dict[str, Any]) -> None:
+    async with press() as desk:
+        real = pattern_in_a_hub(desk, rich)
+        with pytest.raises(ValueError, match="needs a webhook"):
+            desk.forger.make(kind, real)
