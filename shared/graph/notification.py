@@ -39,6 +39,7 @@ class ChangeNotification:
     """One item that says that a resource changed. ``raw`` is the item as Graph sent it.
 
     ``written`` is its JSON text, where that can travel as it is; empty where it has to be written anew.
+    ``additional_payload_storage_id`` names the blob with what no event could hold; ``resource`` is then usually empty.
     """
 
     subscription_id: SubscriptionId
@@ -49,6 +50,7 @@ class ChangeNotification:
     encrypted: bool
     raw: Mapping[str, Any] = field(repr=False)
     written: str = field(default="", repr=False)
+    additional_payload_storage_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ def read_notification(item: object, written: str = "") -> ChangeNotification | L
     """
     if not isinstance(item, dict):
         return Malformed(reason="not an object")
-    named = item if item.keys() <= _KNOWN else _with_canonical_names(item)
+    named = item if item.keys() <= _KNOWN else with_canonical_names(item)
     get = named.get
     tenant_id = get("tenantId") or get("organizationId")
     subscription_id = get("subscriptionId")
@@ -121,7 +123,11 @@ def read_notification(item: object, written: str = "") -> ChangeNotification | L
             lifecycle_event=lifecycle_event,
             raw=item,
         )
-    change_type, resource = get("changeType"), get("resource")
+    change_type, resource, storage_id = get("changeType"), get("resource"), get("additionalPayloadStorageId")
+    if not isinstance(storage_id, str):
+        storage_id = ""
+    if resource is None and storage_id:
+        resource = ""
     if not isinstance(change_type, str) or not isinstance(resource, str):
         return Malformed(reason="neither a change of a resource nor a lifecycle event")
     return ChangeNotification(
@@ -133,16 +139,18 @@ def read_notification(item: object, written: str = "") -> ChangeNotification | L
         encrypted=get("encryptedContent") is not None,
         raw=item,
         written=written,
+        additional_payload_storage_id=storage_id,
     )
 
 
 def resource_data(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read an item's ``resourceData``; empty where it is null or absent, as for drive items and lists."""
-    found = raw["resourceData"] if "resourceData" in raw else _with_canonical_names(raw).get("resourceData")
+    found = raw["resourceData"] if "resourceData" in raw else with_canonical_names(raw).get("resourceData")
     return found if isinstance(found, dict) else {}
 
 
-def _with_canonical_names(item: Mapping[str, Any]) -> dict[str, Any]:
+def with_canonical_names(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an item's properties under the names that Graph's pages have for them, beside those it came with."""
     named = dict(item)
     for name, value in item.items():
         canonical = _NAMES.get(name.lower())
