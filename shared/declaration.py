@@ -5,7 +5,6 @@ subscriptions an entry for many users becomes (`shared.fan_out`), when the file 
 done about it (`shared.reconcile`).
 """
 
-import functools
 import hashlib
 import json
 import re
@@ -13,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from shared.errors import GraphProtocolError, SettingsError
@@ -21,8 +19,8 @@ from shared.graph.catalogue import find
 from shared.graph.client_state import Delivery
 from shared.graph.resource import read_resource
 from shared.graph.terms import Terms, problems_with
+from shared.json_form import Found, problems_of_form, read_json, tell
 from shared.json_places import Path as Place
-from shared.json_places import find_lines, line_of, write_path
 from shared.routing import HandlerChoice
 from shared.tenants import Tenants
 
@@ -32,13 +30,11 @@ USER: Final = "{user}"
 CheckHandler = Callable[[HandlerChoice], Iterable[str]]
 """Says what is wrong with one entry of a ``handlers`` list: its name, or its options."""
 
-_SCHEMA = Path(__file__).with_name("schemas") / "subscriptions.schema.json"
+_SCHEMA = "subscriptions.schema.json"
+_FILE = "the subscriptions file"
 _CHANGE_TYPES = ("created", "updated", "deleted")
 _USER_SEGMENT = re.compile(r"(?:^|/)\{user\}(?:/|$)|\('\{user\}'\)")
-_LONGEST_SENTENCE = 300
 _ANY_TENANT: Final = Tenants()
-
-_Found = tuple[Place, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +110,8 @@ def read_declaration(
 
     Raises SettingsError with one sentence a problem, each of which names its subscription, line and path.
     """
-    document = _read_json(text)
-    found = _problems_of_form(document)
+    document = read_json(text, _FILE)
+    found = problems_of_form(document, _SCHEMA)
     wrong = {path[1] for path, _ in found if len(path) > 1}
     entries = _entries(document)
     # an entry whose form is right is judged although its neighbour's is not: everything is said at once
@@ -132,7 +128,7 @@ def read_declaration(
         )
         found += [(("subscriptions", index, *path), sentence) for path, sentence in sense]
     if found:
-        raise SettingsError(_tell(found, document, _decode(text)))
+        raise SettingsError(tell(found, text, lambda path: _whose(document, path)))
     canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     return Declaration(subscriptions=tuple(read.values()), digest=hashlib.sha256(canonical.encode()).hexdigest())
 
@@ -142,68 +138,12 @@ def _entries(document: Any) -> Sequence[Any]:
     return entries if isinstance(entries, list) else ()
 
 
-def _decode(text: bytes) -> str:
-    return text.decode(json.detect_encoding(text), "surrogatepass")
-
-
-def _read_json(text: bytes) -> Any:
-    try:
-        return json.loads(_decode(text))
-    except json.JSONDecodeError as problem:
-        where = f"line {problem.lineno}, column {problem.colno}"
-        raise SettingsError([f"the subscriptions file: it is not JSON: {problem.msg} ({where})"]) from problem
-    except (ValueError, RecursionError) as problem:
-        raise SettingsError([f"the subscriptions file: it is not JSON: {type(problem).__name__}"]) from problem
-
-
-def _tell(found: Iterable[_Found], document: Any, text: str) -> Iterator[str]:
-    lines = find_lines(text)
-    for path, sentence in sorted(found, key=lambda each: line_of(lines, each[0])):
-        where = f"line {line_of(lines, path)}, {write_path(path)}"
-        yield f"{_whose(document, path)}: {sentence[:_LONGEST_SENTENCE]} ({where})"
-
-
 def _whose(document: Any, path: Place) -> str:
     if len(path) < 2 or not isinstance(path[1], int):  # noqa: PLR2004 - "subscriptions" and an index
-        return "the subscriptions file"
+        return _FILE
     entry = document["subscriptions"][path[1]]
     name = entry.get("name") if isinstance(entry, dict) else None
     return f"subscription {name[:40]!r}" if isinstance(name, str) else f"subscription number {path[1] + 1}"
-
-
-# -- the form ---------------------------------------------------------------------------------------------------------
-
-_FORMS: Final[Mapping[str, str]] = {
-    "type": "it must be {}",
-    "enum": "it must be one of {}",
-    "pattern": "it must have the form {}",
-    "minLength": "it must have {} characters or more",
-    "maxLength": "it must have {} characters or fewer",
-    "minimum": "it must be {} or more",
-    "maximum": "it must be {} or less",
-    "minProperties": "it must have {} property",
-    "maxProperties": "it must have {} property and no more",
-}
-"""Sentences that do not repeat what stands in the file: health shows them to anybody."""
-
-
-def _problems_of_form(document: Any) -> list[_Found]:
-    return [(tuple(error.absolute_path), _sentence(error)) for error in _validator().iter_errors(document)]
-
-
-def _sentence(error: Any) -> str:
-    form = _FORMS.get(error.validator)
-    if form is None:
-        return str(error.message)  # what is lacking, or a property that there is not
-    wanted = error.validator_value
-    return form.format(" or ".join(map(str, wanted)) if isinstance(wanted, list) else wanted)
-
-
-@functools.cache
-def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 60 ms that only a reader of the file pays
-
-    return Draft202012Validator(json.loads(_SCHEMA.read_bytes()))
 
 
 def _read_entry(entry: Mapping[str, Any], tenants: Tenants) -> DeclaredSubscription:
@@ -255,7 +195,7 @@ def _terms(declared: DeclaredSubscription) -> Terms:
     )
 
 
-def _problems_of_twins(read: Mapping[int, DeclaredSubscription]) -> Iterator[_Found]:
+def _problems_of_twins(read: Mapping[int, DeclaredSubscription]) -> Iterator[Found]:
     names = Counter(each.name for each in read.values())
     heard: dict[tuple[str, str, str], str] = {}
     for index, each in read.items():
@@ -286,7 +226,7 @@ def _canonical(resource: str) -> str:
         return resource  # said elsewhere
 
 
-def _problems_with_placeholder(declared: DeclaredSubscription) -> Iterator[_Found]:
+def _problems_with_placeholder(declared: DeclaredSubscription) -> Iterator[Found]:
     found = len(_USER_SEGMENT.findall(declared.resource.partition("?")[0]))
     if declared.for_each is None and found:
         yield ("resource",), f"{USER} stands for somebody only together with forEach"
@@ -294,14 +234,14 @@ def _problems_with_placeholder(declared: DeclaredSubscription) -> Iterator[_Foun
         yield ("resource",), f"with forEach the resource needs {USER} once, as in users/{USER}/messages"
 
 
-def _problems_with_delivery(declared: DeclaredSubscription) -> Iterator[_Found]:
+def _problems_with_delivery(declared: DeclaredSubscription) -> Iterator[Found]:
     if declared.delivery == "eventhub":
         yield ("delivery",), "pull mode (delivery eventhub) is not in this version"
 
 
 def _problems_with_handlers(
     declared: DeclaredSubscription, known: frozenset[str] | None, check: CheckHandler | None
-) -> Iterator[_Found]:
+) -> Iterator[Found]:
     choices: Sequence[HandlerChoice] = declared.handlers or ()
     for index, choice in enumerate(choices):
         if known is not None and choice.name not in known:
