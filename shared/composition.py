@@ -57,6 +57,7 @@ from shared.opener import Opener
 from shared.pacing import PacedGraph
 from shared.pipeline import Pipeline
 from shared.ports import EncryptionKeys
+from shared.pull_mode import PullMode
 from shared.reception import Reception
 from shared.retrying import Schedule
 from shared.routing import HandlerChoice, Registration
@@ -281,7 +282,16 @@ class Composition:
             allowed=self.settings.allowed_tenant_ids,
             only_home=only_home(self.settings),
         )
-        return read_declaration(text, known_handlers=known, check_handler=self._problems_with_target, tenants=tenants)
+        pull_mode = PullMode(
+            hub_url=self.settings.event_hub_notification_url, unread=self.settings.missing("event_hub")
+        )
+        return read_declaration(
+            text,
+            known_handlers=known,
+            check_handler=self._problems_with_target,
+            tenants=tenants,
+            pull_mode=pull_mode,
+        )
 
     def _problems_with_target(self, choice: HandlerChoice) -> Sequence[str]:
         if choice.name != "forward":

@@ -21,6 +21,7 @@ from shared.graph.resource import read_resource
 from shared.graph.terms import Terms, problems_with
 from shared.json_form import Found, problems_of_form, read_json, tell
 from shared.json_places import Path as Place
+from shared.pull_mode import PullMode
 from shared.routing import HandlerChoice
 from shared.tenants import Tenants
 
@@ -35,6 +36,7 @@ _FILE = "the subscriptions file"
 _CHANGE_TYPES = ("created", "updated", "deleted")
 _USER_SEGMENT = re.compile(r"(?:^|/)\{user\}(?:/|$)|\('\{user\}'\)")
 _ANY_TENANT: Final = Tenants()
+_ANY_HUB: Final = PullMode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class DeclaredSubscription:
     change_types: tuple[str, ...]
     include_resource_data: bool = False
     delivery: Delivery = "webhook"
+    lifecycle: Delivery = "webhook"
     handlers: tuple[HandlerChoice, ...] | None = None
     lifetime: timedelta | None = None
     notification_query_options: str = ""
@@ -105,6 +108,7 @@ def read_declaration(
     known_handlers: frozenset[str] | None,
     check_handler: CheckHandler | None = None,
     tenants: Tenants = _ANY_TENANT,
+    pull_mode: PullMode = _ANY_HUB,
 ) -> Declaration:
     """Read subscriptions.json; handler names are checked unless ``known_handlers`` is None.
 
@@ -123,7 +127,7 @@ def read_declaration(
             *_problems_with_placeholder(declared),
             *(((name,), sentence) for name, sentence in problems_with(_terms(declared), unchecked=unchecked)),
             *_problems_with_handlers(declared, known_handlers, check_handler),
-            *_problems_with_delivery(declared),
+            *_problems_with_delivery(declared, pull_mode),
             *((("tenant",), sentence) for sentence in tenants.problems_with(declared.tenant_id)),
         )
         found += [(("subscriptions", index, *path), sentence) for path, sentence in sense]
@@ -156,6 +160,7 @@ def _read_entry(entry: Mapping[str, Any], tenants: Tenants) -> DeclaredSubscript
         change_types=tuple(word for word in _CHANGE_TYPES if word in asked),
         include_resource_data=entry.get("includeResourceData", False),
         delivery=entry.get("delivery", "webhook"),
+        lifecycle=entry.get("lifecycle", "webhook"),
         handlers=tuple(_read_handler(choice) for choice in entry["handlers"]) if "handlers" in entry else None,
         lifetime=_minutes(entry, "lifetimeMinutes"),
         notification_query_options=entry.get("notificationQueryOptions", ""),
@@ -234,9 +239,19 @@ def _problems_with_placeholder(declared: DeclaredSubscription) -> Iterator[Found
         yield ("resource",), f"with forEach the resource needs {USER} once, as in users/{USER}/messages"
 
 
-def _problems_with_delivery(declared: DeclaredSubscription) -> Iterator[Found]:
+def _problems_with_delivery(declared: DeclaredSubscription, pull_mode: PullMode) -> Iterator[Found]:
     if declared.delivery == "eventhub":
-        yield ("delivery",), "pull mode (delivery eventhub) is not in this version"
+        yield from ((("delivery",), sentence) for sentence in pull_mode.problems())
+    if declared.lifecycle != "eventhub":
+        return
+    if declared.delivery != "eventhub":
+        yield (
+            ("lifecycle",),
+            "lifecycle events come over the hub only where changes do: leave it out, or say delivery eventhub",
+        )
+    known = find(declared.resource)
+    if known is not None and known.kind.needs_lifecycle_url:
+        yield ("lifecycle",), f"{known.name} is Teams', whose lifecycle events come to the webhook: leave it out"
 
 
 def _problems_with_handlers(

@@ -17,7 +17,8 @@ from typing import Any, Final
 from shared.cold_start import ColdStart
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError, GraphProtocolError, StorageError
-from shared.graph.client_state import mint_client_state
+from shared.graph.addresses import Addresses
+from shared.graph.client_state import Delivery, mint_client_state
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.refusal import Refusal, read_refusal
 from shared.graph.subscription import (
@@ -70,7 +71,7 @@ class Executor:
         graph: Graph,
         store: SubscriptionStore,
         work: Queue,
-        base_url: str,
+        addresses: Addresses,
         tenant_id: str,
         client_state_key: bytes,
         now: Clock,
@@ -79,8 +80,8 @@ class Executor:
         self._graph = graph
         self._store = store
         self._work = work
-        self._orphans = Orphans(graph=graph, store=store, base_url=base_url)
-        self._base_url = base_url
+        self._orphans = Orphans(graph=graph, store=store, addresses=addresses)
+        self._addresses = addresses
         self._tenant_id = tenant_id
         self._client_state_key = client_state_key
         self._now = now
@@ -153,7 +154,7 @@ class Executor:
         kept = await self._lease(replace(intent, certificate_id=key.certificate_id if key else ""))
         if kept is None:
             return overtaken(intent)
-        if unheard := await self._cold_start.refusal(attempts=kept.attempts):
+        if unheard := await self._unheard(kept, kept.attempts):
             return await self._put_off(kept, replace(unheard, definite=not orphan_possible))
         try:
             made = await self._post(kept, key)
@@ -181,6 +182,11 @@ class Executor:
         intent = owing(intent, "the former one had to go first", self._now())
         return await self._create(replace(intent, former_id="", expires=None), key, done=done)
 
+    async def _unheard(self, asked: LiveSubscription | DeclaredSubscription, attempts: int) -> Refusal | None:
+        """Say why Graph would not get through to those addresses of ours that the request has in it."""
+        routes = self._addresses.routes(asked.delivery, asked.lifecycle)
+        return await self._cold_start.refusal(attempts=attempts, routes=routes)
+
     async def _post(self, intent: LiveSubscription, key: EncryptionKey | None) -> GraphSubscription:
         headers = id_headers(immutable_ids=intent.immutable_ids)
         body = self._ask(intent, key)
@@ -194,11 +200,13 @@ class Executor:
         request = SubscriptionRequest(
             resource=intent.resource,
             change_type=intent.change_type,
-            base_url=self._base_url,
+            notification_url=self._addresses.notification_url(intent.delivery),
+            lifecycle_notification_url=self._addresses.lifecycle_url(intent.lifecycle),
+            blob_store_url=self._addresses.blob_store_url if intent.delivery == "eventhub" else "",
             client_state=mint_client_state(
                 self._client_state_key,
                 tenant_id=intent.tenant_id or self._tenant_id,
-                delivery="webhook",
+                delivery=_delivery(intent.delivery),
                 name=intent.name,
                 generation=intent.generation,
             ),
@@ -230,7 +238,7 @@ class Executor:
     async def _find_orphan(self, intent: LiveSubscription, problem: Exception) -> GraphSubscription | None:
         """Find the subscription of an earlier POST whose answer we never saw: Graph names it when it refuses a second.
 
-        It is ours only if it calls us, hears the same, and belongs to no other row; then it has this row's clientState.
+        It is ours only if it reaches us, hears the same, and belongs to no other row; then it has this row's clientState.
         """
         if not isinstance(problem, GraphApiError) or self._judge(intent, problem).kind not in {"conflict", "quota"}:
             return None
@@ -242,10 +250,8 @@ class Executor:
             found = read_subscription(await self._graph.request("GET", path, tenant_id=intent.tenant_id))
         except (GraphApiError, GraphProtocolError):
             return None
-        same = found.resource.strip("/").lower() == intent.resource.lower()
         taken = any(row.subscription_id == found.subscription_id for row in await self._store.list())
-        ours = found.notification_url == f"{self._base_url}/notifications"
-        return found if ours and same and not taken else None
+        return found if self._orphans.may_be_of(intent, found) and not taken else None
 
     async def _renew(self, action: Renew, key: EncryptionKey | None) -> Result:
         # on the same terms it is in the same tenant, which is now ours or not, whatever GRAPH_TENANT_ID was then
@@ -302,13 +308,14 @@ class Executor:
             former = replace(leased, former_id=leased.subscription_id, subscription_id="")
             intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=former)
             return await self._create(intent, key, done="recreated")
-        if unheard := await self._cold_start.refusal(attempts=leased.attempts):
+        if unheard := await self._unheard(action.declared, leased.attempts):
             return await self._leave_alive(action, leased, key, unheard)
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
-        leased = owing(
-            replace(leased, former_id=""), action.reason, self._now(), since_unknown=action.removed or action.deaf
-        )
+        # what lay unread in a hub that is read no more was never heard, though it was alive until now
+        unread = leased.delivery == "eventhub" and not action.on_same_terms
+        since_unknown = action.removed or action.deaf or unread
+        leased = owing(replace(leased, former_id=""), action.reason, self._now(), since_unknown=since_unknown)
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 
@@ -442,6 +449,10 @@ def _delay(order: CatchUpWork) -> timedelta:
     return _BASELINES_WITHIN * spread_of(order.name) if many else timedelta(0)
 
 
+def _delivery(text: str) -> Delivery:
+    return "eventhub" if text == "eventhub" else "webhook"
+
+
 def _lifetime(minutes: int) -> timedelta | None:
     return timedelta(minutes=minutes) if minutes else None
 
@@ -456,6 +467,7 @@ def _intend(
         change_type=declared.change_type,
         include_resource_data=declared.include_resource_data,
         delivery=declared.delivery,
+        lifecycle=declared.lifecycle if declared.lifecycle != "webhook" else "",
         immutable_ids=declared.immutable_ids,
         notification_query_options=declared.notification_query_options,
         lifetime_minutes=declared.lifetime_minutes,

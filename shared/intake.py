@@ -70,6 +70,27 @@ class _Covered(NamedTuple):
 _NOTHING_COVERED = _Covered(frozenset(), {})
 
 
+class States:
+    """Reads the clientStates of one body as this way of delivery allows.
+
+    A lifecycle event at the webhook may be that of a subscription whose changes go into the hub, and has its clientState. Nothing
+    else that was read from a hub opens anything here.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._changes = ClientStateReader(policy.client_state_keys, policy.delivery)
+        self._hub_s: ClientStateReader | None = None
+
+    def read(self, item: ChangeNotification | LifecycleNotification) -> ClientState | None:
+        """Verify an item's clientState; None if it is not ours."""
+        state = self._changes.read(item.client_state, item.tenant_id)
+        if state is None and self._policy.delivery == "webhook" and isinstance(item, LifecycleNotification):
+            self._hub_s = self._hub_s or ClientStateReader(self._policy.client_state_keys, "eventhub")
+            state = self._hub_s.read(item.client_state, item.tenant_id)
+        return state
+
+
 def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, tokens: TokenJudge) -> Verdict:
     """Judge the body of one delivery. Never raises.
 
@@ -86,17 +107,17 @@ def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, 
         collection = read_collection(body)
     except GraphProtocolError:
         return Verdict(status=400, refused={"not a collection": 1})
-    states = ClientStateReader(policy.client_state_keys, policy.delivery)
+    states = States(policy)
     refused: Counter[str] = Counter()
     changes: list[ChangeNotification] = []
     work: list[str] = []
     encrypted = False
     for item in collection.items:
-        state = _ours(item, policy, states, refused)
+        state = find_state(item, policy, states, refused)
         if state is None:
             continue
         if isinstance(item, LifecycleNotification):
-            work.append(_write_work(item, state, received))
+            work.append(write_lifecycle(item, state, received))
         elif isinstance(item, ChangeNotification):
             changes.append(item)
             encrypted = encrypted or item.encrypted
@@ -104,16 +125,17 @@ def judge(body: bytes, *, received: datetime, delivery_id: str, policy: Policy, 
     return _keep(changes, work, covered, refused, received=received, delivery_id=delivery_id)
 
 
-def _ours(
+def find_state(
     item: ChangeNotification | LifecycleNotification | Malformed,
     policy: Policy,
-    states: ClientStateReader,
+    states: States,
     refused: Counter[str],
 ) -> ClientState | None:
-    if isinstance(item, Malformed):
+    """Tell whose an item is; None if it is refused, and counted with the reason."""
+    if isinstance(item, Malformed) or (policy.delivery == "webhook" and _is_elsewhere(item)):
         refused["malformed"] += 1
         return None
-    state = states.read(item.client_state, item.tenant_id)
+    state = states.read(item)
     if state is None:
         refused["clientState"] += 1
         return None
@@ -123,7 +145,13 @@ def _ours(
     return state
 
 
-def _write_work(item: LifecycleNotification, state: ClientState, received: datetime) -> str:
+def _is_elsewhere(item: ChangeNotification | LifecycleNotification) -> bool:
+    """Tell whether what an item is about is in a blob: only a hub's items are, and no token would cover what is there."""
+    return isinstance(item, ChangeNotification) and not item.resource and item.additional_payload_storage_id != ""
+
+
+def write_lifecycle(item: LifecycleNotification, state: ClientState, received: datetime) -> str:
+    """Write what goes to queue ``subscription-work`` about one lifecycle event."""
     return write_json(
         {
             "earshot": 1,

@@ -7,18 +7,19 @@ nobody knows (`shared.unknown_subscriptions`).
 
 from collections.abc import Sequence
 
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import GraphSubscription, LiveSubscription, read_subscription
 from shared.ports import Graph, SubscriptionStore
 from shared.subscription_list import FIRST_PAGE, list_some, terms_of
 
 
 class Orphans:
-    """Subscriptions that call us, hear what a row says and belong to no row: they have the row's clientState."""
+    """Subscriptions that reach us, hear what a row says and belong to no row: they have the row's clientState."""
 
-    def __init__(self, *, graph: Graph, store: SubscriptionStore, base_url: str) -> None:
+    def __init__(self, *, graph: Graph, store: SubscriptionStore, addresses: Addresses) -> None:
         self._graph = graph
         self._store = store
-        self._url = f"{base_url}/notifications"
+        self._addresses = addresses
 
     async def of(self, row: LiveSubscription) -> Sequence[GraphSubscription]:
         """Find what a row may have made; nothing while another unfinished row wants the same, whose it could be.
@@ -39,9 +40,10 @@ class Orphans:
         return [each for each in listed if each.subscription_id not in known]
 
     def may_be_of(self, row: LiveSubscription, listed: GraphSubscription) -> bool:
-        """Tell whether a subscription calls us and hears what a row says."""
+        """Tell whether a subscription reaches us as a row says, and hears what it says."""
         heard = terms_of(listed.resource, listed.change_type)
-        return listed.notification_url == self._url and heard == terms_of(row.resource, row.change_type)
+        ours = self._addresses.is_for(row.delivery, listed.notification_url)
+        return ours and heard == terms_of(row.resource, row.change_type)
 
 
 def _same_terms(row: LiveSubscription, other: LiveSubscription) -> bool:

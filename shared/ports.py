@@ -74,6 +74,14 @@ class Payloads(Protocol):
         ...
 
 
+class OversizePayloads(Protocol):
+    """What no event of a hub can hold, where Graph puts it (blob container ``microsoft-graph-change-notifications``)."""
+
+    async def get(self, name: str, *, at_most: int) -> bytes | None:
+        """Fetch the first ``at_most`` bytes of a blob; None if it is not there, or its container is not."""
+        ...
+
+
 class Queue(Protocol):
     """One storage queue, for what an output binding cannot do: delays, and messages without an expiry."""
 
@@ -206,8 +214,8 @@ class Comparison:
 class OwnEndpoint(Protocol):
     """Our own webhook, as Graph sees it."""
 
-    async def check(self) -> str:
-        """Say what is wrong with its handshake and what to do; empty if both routes pass it. Never raises.
+    async def check(self, routes: Sequence[str] = ("notifications", "lifecycle"), /) -> str:
+        """Say what is wrong with its handshake and what to do; empty if these routes pass it. Never raises.
 
         A good answer may be five minutes old, a bad one a few seconds.
         """
@@ -483,4 +491,33 @@ class HeardStore(Protocol):
 
     async def remove(self, names: Sequence[str]) -> None:
         """Delete rows; those that are gone are as good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubMark:
+    """Where the batch begins and ends that was last begun in one partition of a hub, by sequence numbers, and when that was."""
+
+    hub: str
+    consumer_group: str
+    partition: str
+    first: int
+    last: int
+    at: datetime
+    etag: str = ""
+
+
+class HubMarks(Protocol):
+    """Table ``subscriptions``, partition ``hub``: one row a partition of a hub; every write is guarded by the row's ETag."""
+
+    async def read(self, hub: str, consumer_group: str, partition: str) -> HubMark | None:
+        """Read one row; None if there is none, or it cannot be read."""
+        ...
+
+    async def save(self, mark: HubMark) -> HubMark | None:
+        """Create (empty etag) or replace a row; with its new etag, None if somebody else was faster."""
+        ...
+
+    async def list(self) -> Sequence[HubMark]:
+        """Read every row that can be read, in the order of hubs, groups and partitions."""
         ...

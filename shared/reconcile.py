@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shared.declaration import DeclaredSubscription
+from shared.graph.addresses import Addresses
 from shared.graph.catalogue import find
 from shared.graph.subscription import LiveSubscription
 
@@ -39,7 +40,7 @@ class Circumstances:
     before, empty if no other is accepted; ``certificate_id`` is that of the current encryption key, empty if there is none.
     """
 
-    base_url: str
+    addresses: Addresses
     tenant_id: str
     key_fingerprint: str
     previous_fingerprint: str = ""
@@ -234,7 +235,7 @@ def write_digest(declared: DeclaredSubscription, circumstances: Circumstances) -
         declared.change_type,
         str(declared.include_resource_data),
         declared.delivery,
-        circumstances.base_url,
+        circumstances.addresses.fixed(declared.delivery, declared.lifecycle),
         declared.tenant_id or circumstances.tenant_id,
     ]
     if declared.immutable_ids:

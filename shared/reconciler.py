@@ -52,7 +52,7 @@ class Reconciler:
         self._silence = silence
         self._now = now
         self._pause = pause
-        self._base_url = settings.public_base_url
+        self._addresses = settings.addresses
         self._tenant_id = settings.graph_tenant_id
         self._key_fingerprint = key_fingerprint(settings.client_state_key)
         self._previous_fingerprint = key_fingerprint(settings.client_state_key_previous)
@@ -65,7 +65,7 @@ class Reconciler:
     def circumstances(self, key: EncryptionKey | None) -> Circumstances:
         """Say on what subscriptions depend besides what is declared of them."""
         return Circumstances(
-            base_url=self._base_url,
+            addresses=self._addresses,
             tenant_id=self._tenant_id,
             key_fingerprint=self._key_fingerprint,
             previous_fingerprint=self._previous_fingerprint,

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
+from shared.graph.addresses import Addresses
 from shared.graph.validation_token import PUBLISHER_APP_ID
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -256,6 +257,15 @@ class Settings:
     def client_state_keys(self) -> tuple[bytes, ...]:
         """The keys that a clientState may carry, the current one first."""
         return tuple(filter(None, (self.client_state_key, self.client_state_key_previous)))
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where Graph is told to deliver."""
+        return Addresses(
+            base_url=self.public_base_url,
+            hub_url=self.event_hub_notification_url,
+            blob_store_url=self.event_hub_blob_store_url,
+        )
 
     def missing(self, part: str) -> tuple[str, ...]:
         """What keeps a part from running: one sentence a setting, empty when nothing does."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from shared.catch_up import CatchUp
 from shared.declaration import Declaration, DeclaredSubscription
-from shared.errors import GraphProtocolError, SettingsError
+from shared.errors import GraphApiError, GraphProtocolError, SettingsError
 from shared.executor import Executor
 from shared.fan_out import expand, instance_of
 from shared.graph.encrypted_content import EncryptionKey
@@ -59,6 +59,8 @@ _UNFINISHED: Final = timedelta(minutes=15)
 _REQUESTS_EVERY: Final = timedelta(seconds=1)
 _LIST_EVERY: Final = timedelta(seconds=20)
 _MOST_SHOWN: Final = 500
+_UNSAID: Final = frozenset({0, 429})
+"""Graph was not reached, or does not want to be asked: it has said nothing of a subscription."""
 
 
 class Subscriptions:
@@ -80,6 +82,7 @@ class Subscriptions:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._declared = declared
+        self._graph = graph
         self._members = GroupMembers(graph, now)
         self._store = store
         self._work = work
@@ -87,13 +90,13 @@ class Subscriptions:
         self._silence = silence
         self._now = now
         self._unknown = UnknownSubscriptions(
-            graph=graph, store=store, base_url=settings.public_base_url, policy=settings.unknown_subscriptions
+            graph=graph, store=store, addresses=settings.addresses, policy=settings.unknown_subscriptions
         )
         executor = Executor(
             graph=graph,
             store=store,
             work=work,
-            base_url=settings.public_base_url,
+            addresses=settings.addresses,
             tenant_id=settings.graph_tenant_id,
             client_state_key=settings.client_state_key,
             now=now,
@@ -187,7 +190,7 @@ class Subscriptions:
         """Act on a message of queue ``subscription-work``. Doing so twice is harmless.
 
         Raises EnvelopeError for a message that is none of ours, StorageError if the table cannot be read, SettingsError
-        while there is no good declaration, GraphApiError if the list of subscriptions cannot be read.
+        while there is no good declaration, GraphApiError if Graph cannot be asked what is there.
         """
         match read_work(message):
             case LifecycleWork() as event:
@@ -219,9 +222,27 @@ class Subscriptions:
         declared = _instances(await self._declaration(), [row])
         key = await self._reconciler.current_key(declared.values())
         named = frozenset({work.name})
-        if work.lifecycle_event == "subscriptionRemoved":
+        if work.lifecycle_event == "subscriptionRemoved" and not await self._is_contradicted(row):
             return await self._reconciler.reconcile(declared, [row], key, removed=named)
         return await self._reconciler.reconcile(declared, [row], key, forced=named)
+
+    async def _is_contradicted(self, row: LiveSubscription) -> bool:
+        """Ask Graph whether a subscription that is said to be removed is there after all. Raises GraphApiError.
+
+        Only where the clientState can be read by whoever may read the hub: with it an event can be forged at the webhook, and every
+        recreation makes the generation before the last a stranger. One that is there is renewed, at most every ten minutes.
+        """
+        if row.delivery != "eventhub":
+            return False
+        try:
+            await self._graph.request("GET", f"/subscriptions/{row.subscription_id}", tenant_id=row.tenant_id)
+        except GraphApiError as problem:
+            if problem.status in _UNSAID:
+                raise
+            return False
+        fields = {"name": row.name, "subscriptionId": row.subscription_id}
+        log_line(_LOGGER, logging.WARNING, "lifecycle: said to be removed, and Graph has it", fields)
+        return True
 
     async def _catch_up_with(self, order: CatchUpWork) -> None:
         """Do a piece of a catch-up; what is left of it is another message."""

@@ -1,7 +1,7 @@
 """Subscriptions at Graph that are ours neither by id nor by table: found, shown, and by choice deleted.
 
 They come from a table that was lost, from an answer that was lost, or from another deployment that uses the same app
-registration. The last kind calls somewhere else, and is only ever reported. One that calls us cannot be adopted, because Graph
+registration. The last kind calls somewhere else, or writes into another hub, and is only ever reported. One that reaches us cannot be adopted, because Graph
 does not say its clientState: *replace* deletes those in whose place something declared stands, *delete* all of them.
 Not here: an earlier try of our own that Graph names in a conflict (`shared.executor`).
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.errors import GraphApiError
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import LiveSubscription
 from shared.ports import Graph, SubscriptionStore
 from shared.subscription_list import list_some, terms_of
@@ -42,10 +43,10 @@ class Found:
 class UnknownSubscriptions:
     """Looks for them, a part of the list at a time, and does what UNKNOWN_SUBSCRIPTIONS says."""
 
-    def __init__(self, *, graph: Graph, store: SubscriptionStore, base_url: str, policy: str) -> None:
+    def __init__(self, *, graph: Graph, store: SubscriptionStore, addresses: Addresses, policy: str) -> None:
         self._graph = graph
         self._store = store
-        self._base_url = base_url
+        self._addresses = addresses
         self._policy = policy
 
     async def look(self, path: str, tenant_id: str) -> Found:
@@ -68,7 +69,7 @@ class UnknownSubscriptions:
         return Found(unknown=left, following=following)
 
     def _calls_us(self, listed: Listed) -> bool:
-        return listed.notification_url.startswith(f"{self._base_url}/")
+        return self._addresses.reaches_us(listed.notification_url)
 
     async def _delete(self, listed: Listed, rows: Sequence[LiveSubscription], tenant_id: str) -> bool:
         if self._policy == "report" or not self._calls_us(listed):

@@ -30,6 +30,7 @@ from shared.catch_up import CatchUp
 from shared.declaration import Declaration, read_declaration
 from shared.errors import EnvelopeError, GraphApiError
 from shared.fan_out import expand
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import LiveSubscription
 from shared.pacing import PacedGraph
 from shared.reconcile import Circumstances, due_at, plan, write_digest
@@ -255,7 +256,7 @@ def _plan(count: int) -> dict[str, float]:
     """Plan over rows of which a tenth is due, as a comparison does."""
     before = _resident()
     shop = Workshop(count)
-    here = Circumstances(base_url="https://a.example/api", tenant_id="t", key_fingerprint="k")
+    here = Circumstances(addresses=Addresses(base_url="https://a.example/api"), tenant_id="t", key_fingerprint="k")
     members = {_GROUP: shop.members}
     rows = [
         LiveSubscription(

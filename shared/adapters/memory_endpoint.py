@@ -1,5 +1,6 @@
 """Memory twin of our own webhook: answers as it is told to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -9,8 +10,10 @@ class MemoryOwnEndpoint:
 
     problem: str = ""
     asked: int = field(default=0)
+    routes: set[str] = field(default_factory=set)
 
-    async def check(self) -> str:
+    async def check(self, routes: Sequence[str] = ("notifications", "lifecycle"), /) -> str:
         """Say what is wrong with it."""
         self.asked += 1
+        self.routes |= set(routes)
         return self.problem

@@ -8,16 +8,17 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from shared.graph.addresses import LIFECYCLE, NOTIFICATIONS
 from shared.graph.own_handshake import ANSWER_SECONDS, Answer, ask_url, problem_with
 from shared.ports import Clock
 
-_ROUTES: Final = ("notifications", "lifecycle")
+_ROUTES: Final = (NOTIFICATIONS, LIFECYCLE)
 _GOOD_FOR: Final = timedelta(minutes=5)
 _BAD_FOR: Final = timedelta(seconds=4)
 """Shorter than the first pause after a failure, so that the next try has an answer of its own."""
@@ -49,19 +50,23 @@ class OwnWebhook:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="own-webhook")
         self._asking = asyncio.Lock()
-        self._asked: datetime | None = None
-        self._problem = ""
+        self._known: dict[str, tuple[datetime, str]] = {}
         self._late = f"it does not answer within {seconds:g} seconds; it starts too slowly, or the way to it is blocked"
 
-    async def check(self) -> str:
+    async def check(self, routes: Sequence[str] = _ROUTES, /) -> str:
         """Say what is wrong with our own webhook and what to do; empty if Graph would take it."""
         async with self._asking:
-            good_for = _BAD_FOR if self._problem else _GOOD_FOR
-            if self._asked is None or not timedelta(0) <= self._now() - self._asked < good_for:
-                problems = await asyncio.gather(*(self._ask(f"{self._base_url}/{route}") for route in _ROUTES))
-                self._problem = next(filter(None, problems), "")
-                self._asked = self._now()
-            return self._problem
+            # one that has gone bad is a reason to ask the others again, too
+            if not all(self._is_fresh(route) for route in routes):
+                problems = await asyncio.gather(*(self._ask(f"{self._base_url}/{route}") for route in routes))
+                self._known |= {route: (self._now(), problem) for route, problem in zip(routes, problems, strict=True)}
+            return next(filter(None, (self._known[route][1] for route in routes)), "")
+
+    def _is_fresh(self, route: str) -> bool:
+        if route not in self._known:
+            return False
+        asked, problem = self._known[route]
+        return timedelta(0) <= self._now() - asked < (_BAD_FOR if problem else _GOOD_FOR)
 
     def close(self) -> None:
         """Let go of the threads; nobody waits for an answer any more."""

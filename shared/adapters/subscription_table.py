@@ -40,6 +40,7 @@ _TEXTS: Final = (
     "problem",
     "owed",
     "tenant_id",
+    "lifecycle",
 )
 _NUMBERS: Final = ("generation", "attempts", "lifetime_minutes")
 _FLAGS: Final = ("include_resource_data", "immutable_ids", "refused")

@@ -45,9 +45,11 @@ _CONFIGURATION_PAUSE = timedelta(minutes=15)
 _FIRST_BACKOFF = timedelta(seconds=15)
 _LONGEST_BACKOFF = timedelta(minutes=15)
 _SHORTEST_WAIT = timedelta(seconds=1)
-_LONGEST_PROBLEM = 400
+_LONGEST_PROBLEM = 1_000
 _CLIENT_STATE = re.compile(r"1\.[a-z0-9~-]+\.\d+\.[A-Za-z0-9_-]+", re.IGNORECASE)
 """One of ours, also where Graph's text was cut in the middle of it."""
+_KEY = re.compile(r"(SharedAccessKey|SharedAccessSignature|AccountKey|sig)(\s*=\s*)[^;&\s'\"]+", re.IGNORECASE)
+"""What a connection string has in it that nobody may read: Graph repeats what others tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,11 @@ def _back_off(error: GraphApiError, attempts: int) -> timedelta:
 
 def _five_tries(_error: GraphApiError, attempts: int) -> timedelta:
     return VALIDATION_PAUSES[max(attempts - 1, 0)] if attempts <= len(VALIDATION_PAUSES) else _STANDSTILL
+
+
+def _five_tries_then_for_people(error: GraphApiError, attempts: int) -> timedelta:
+    """Wait as after a handshake, and then for somebody who grants a role: that takes Azure some minutes to spread."""
+    return min(_five_tries(error, attempts), _CONFIGURATION_PAUSE)
 
 
 def _for_people(_error: GraphApiError, _attempts: int) -> timedelta:
@@ -121,6 +128,10 @@ _DOCS = "https://learn.microsoft.com/graph"
 _GITHUB = "https://github.com/microsoftgraph"
 _DELIVERY = f"{_DOCS}/change-notifications-delivery-webhooks"
 _ERRORS = f"{_DOCS}/errors"
+_HUBS = f"{_DOCS}/change-notifications-delivery-event-hubs"
+_CHANGE_TRACKING: Final = "Microsoft Graph Change Tracking (0bf30f3b-4a52-48df-9a82-234910c4a086)"
+"""Who writes into hubs and reads secrets for Graph, in the tenant of the Azure subscription."""
+_FIND_OUT: Final = "GET /api/manage/event-hub or `python -m local hub-check` finds out which"
 
 ROWS: Final[tuple[Row, ...]] = (
     # -- deletions: what is gone is as good as deleted, and what failed may have been done
@@ -213,13 +224,73 @@ ROWS: Final[tuple[Row, ...]] = (
         wait=_five_tries,
         source=f"{_GITHUB}/microsoft-graph-docs/issues/5554",
     ),
+    # -- event hubs: Graph says little, so that each row has the usual mistakes, the likeliest first
     Row(
         kind="event-hub",
         statuses=(400,),
-        text="event ?hubs? (?:notification url|publishing)",
-        means="Graph could not write into the hub: its URL, its permissions, or an incident of Graph's own",
-        wait=_five_tries,
+        text="blob ?store",
+        means=f"Graph cannot use EVENT_HUB_BLOB_STORE_URL: {_CHANGE_TRACKING} may not read the secret (role Key Vault Secrets "
+        "User), the secret is misspelt or no connection string, its ?tenantId= is no domain of the vault's tenant, the vault is "
+        f"closed to public networks, or the account has no container microsoft-graph-change-notifications; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source=_HUBS,
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text=r"event ?hubs? publishing.*(?:ip has been prevented|public ?network|firewall|network ?security)",
+        means="the hub's namespace is closed to Graph, which is on no list of trusted services and sends from many addresses: "
+        f"open it to public networks, and let roles alone decide who may do what; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source="https://learn.microsoft.com/azure/event-hubs/troubleshooting-guide",
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text=r"event ?hubs? publishing.*(?:unauthori[sz]ed|\bclaims?\b|signature|access ?denied|forbidden|\b40[13]\b)",
+        means=f"Graph may not write into the hub: give {_CHANGE_TRACKING} the role Azure Event Hubs Data Sender on it (what was "
+        "granted just now takes some minutes); where a secret holds a connection string, its key has to be good, with the right "
+        f"Send; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source="https://learn.microsoft.com/azure/event-hubs/troubleshooting-guide",
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text=r"event ?hubs? publishing.*(?:not ?(?:be )?found|no such host|name or service|unknown host|\b404\b)",
+        means=f"there is no such hub or namespace: one of the two is misspelt in what Graph is told; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source="https://learn.microsoft.com/azure/event-hubs/troubleshooting-guide",
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text="event ?hubs? publishing",
+        means=f"Graph could not write its test message into the hub: {_CHANGE_TRACKING} lacks the role Azure Event Hubs Data Sender "
+        "on it, the namespace is closed to public networks, the hub is misspelt, or the connection string in a secret lacks "
+        f"EntityPath or the right Send; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source=f"{_GITHUB}/msgraph-training-changenotifications/issues/41",
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text="event ?hubs? notification url.*/secrets/",
+        means=f"Graph cannot look up EVENT_HUB_NOTIFICATION_URL in the vault: {_CHANGE_TRACKING} may not read the secret (role Key "
+        "Vault Secrets User), its ?tenantId= is no domain of the vault's tenant, the vault is closed to public networks, vault or "
+        f"secret are misspelt, or Graph itself has an incident; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
         source=f"{_GITHUB}/microsoft-graph-docs-contrib/issues/1746",
+    ),
+    Row(
+        kind="event-hub",
+        statuses=(400,),
+        text="event ?hubs? notification url",
+        means=f"Graph cannot use EVENT_HUB_NOTIFICATION_URL: {_CHANGE_TRACKING} lacks the role Azure Event Hubs Data Sender on the "
+        "hub, its ?tenantId= is no domain of the tenant that owns the hub, namespace or hub are misspelt, the namespace is closed to "
+        f"public networks, or Graph itself has an incident; {_FIND_OUT}",
+        wait=_five_tries_then_for_people,
+        source=f"{_GITHUB}/microsoft-graph-docs/issues/20797",
     ),
     Row(
         kind="request",
@@ -349,6 +420,6 @@ def _find(error: GraphApiError) -> tuple[Row, str]:
 
 def _write_problem(error: GraphApiError, means: str) -> str:
     """What Graph said and what it means; where that is too long, Graph's words are cut."""
-    said = _CLIENT_STATE.sub("(clientState)", str(error))
+    said = _KEY.sub(r"\1\2(key)", _CLIENT_STATE.sub("(clientState)", str(error)))
     explained = f"; {_CLIENT_STATE.sub('(clientState)', means)[: _LONGEST_PROBLEM // 2]}" if means else ""
     return said[: _LONGEST_PROBLEM - len(explained)] + explained

@@ -22,11 +22,13 @@ _CLOCK_SKEW = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRequest:
-    """What a new subscription asks for. ``key`` is given for a rich one, and makes it one."""
+    """What a new subscription asks for. ``key`` is given for a rich one, and makes it one; ``blob_store_url`` is a hub's."""
 
     resource: str
     change_type: str
-    base_url: str
+    notification_url: str
+    lifecycle_notification_url: str
+    blob_store_url: str = ""
     client_state: str = field(repr=False)
     expires: datetime
     key: EncryptionKey | None = None
@@ -52,7 +54,7 @@ class LiveSubscription:
     counts recreations and is part of the clientState; ``refused`` says that Graph's last answer to a creation was a
     definite no, so that its generation was never used. Until ``not_before`` nobody touches the subscription: somebody is
     at it (``problem`` is empty), or it waits after a failure. ``lifetime_minutes`` is what was declared when it was last
-    made or renewed, 0 for the longest. ``tenant_id`` is empty for our own tenant. ``former_id`` is the subscription that this one takes over from, still to be
+    made or renewed, 0 for the longest. ``lifecycle`` is where its lifecycle events come, empty for the webhook. ``tenant_id`` is empty for our own tenant. ``former_id`` is the subscription that this one takes over from, still to be
     deleted; until this one exists, ``expires`` is the former one's. ``owed`` is why a catch-up has still to be ordered, for
     what changed after ``owed_since``; ``swept`` is when one was last ordered. ``indexed`` is the store's: for when its index
     has the row looked at next.
@@ -64,6 +66,7 @@ class LiveSubscription:
     change_type: str
     include_resource_data: bool
     delivery: str
+    lifecycle: str = ""
     subscription_id: str = ""
     expires: datetime | None = None
     created: datetime | None = None
@@ -104,16 +107,19 @@ def expiry_to_ask(
 def creation_body(request: SubscriptionRequest) -> dict[str, Any]:
     """Write the body of ``POST /subscriptions``.
 
-    The lifecycle URL is always sent: it cannot be added later, and Graph insists on it for Teams.
+    The lifecycle URL is always sent: it cannot be added later, and Graph insists on it for Teams. A blob store is for event hubs
+    only.
     """
     body: dict[str, Any] = {
         "resource": request.resource,
         "changeType": request.change_type,
-        "notificationUrl": f"{request.base_url}/notifications",
-        "lifecycleNotificationUrl": f"{request.base_url}/lifecycle",
+        "notificationUrl": request.notification_url,
+        "lifecycleNotificationUrl": request.lifecycle_notification_url,
         "expirationDateTime": write_timestamp(request.expires),
         "clientState": request.client_state,
     }
+    if request.blob_store_url:
+        body["blobStoreUrl"] = request.blob_store_url
     if request.notification_query_options:
         body["notificationQueryOptions"] = request.notification_query_options
     if request.key is not None:

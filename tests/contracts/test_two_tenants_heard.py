@@ -21,6 +21,7 @@ from shared.adapters.own_endpoint import OwnWebhook
 from shared.declaration import DeclaredSubscription, read_declaration
 from shared.envelope import read_envelope
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.client_state import key_fingerprint
 from shared.intake import Policy, judge
 from shared.reconcile import Circumstances, plan
@@ -139,14 +140,16 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
             graph=graph,
             store=store,
             work=MemoryQueue(now=present),
-            base_url=webhook.url,
+            addresses=Addresses(base_url=webhook.url),
             tenant_id=HOME,
             client_state_key=settings.client_state_key,
             now=present,
             own_endpoint=own,
         )
         here = Circumstances(
-            base_url=webhook.url, tenant_id=HOME, key_fingerprint=key_fingerprint(settings.client_state_key)
+            addresses=Addresses(base_url=webhook.url),
+            tenant_id=HOME,
+            key_fingerprint=key_fingerprint(settings.client_state_key),
         )
         declared = read_declaration(text, known_handlers=None, tenants=tenants).subscriptions
         yield House(simulator, webhook, executor, store, declared, here)

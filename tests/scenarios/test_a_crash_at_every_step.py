@@ -20,6 +20,7 @@ from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.client_state import read_client_state
 from shared.graph.encrypted_content import EncryptionKey
 from shared.reconcile import Circumstances, plan
@@ -112,7 +113,7 @@ class World:
             graph=doom.over(self.api),
             store=doom.over(self.store),
             work=doom.over(self.work),
-            base_url=self.base_url,
+            addresses=Addresses(base_url=self.base_url),
             tenant_id=self.simulator.tenant_id,
             client_state_key=MAC_KEY,
             now=self.now,
@@ -120,7 +121,7 @@ class World:
 
     async def actions(self, **pointers: Any) -> Sequence[Any]:
         here = Circumstances(
-            base_url=self.base_url,
+            addresses=Addresses(base_url=self.base_url),
             tenant_id=self.simulator.tenant_id,
             key_fingerprint="k1",
             certificate_id=self.key.certificate_id if self.key else "",

@@ -10,6 +10,7 @@ from shared.adapters.memory import MemoryQueue
 from shared.adapters.memory_subscriptions import MemoryGraph, MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import LiveSubscription
 from shared.reconcile import Circumstances, due_at, plan
 from shared.results import Summary
@@ -18,7 +19,7 @@ from tests.builders import NOW
 
 TEAMS = DeclaredSubscription(name="teams", resource="teams/getAllMessages", change_types=("created",))
 MAILBOX = replace(TEAMS, name="mail~0123456789abcdef", resource="users/u/messages")
-HERE = Circumstances(base_url="https://a.example/api", tenant_id="t", key_fingerprint="k")
+HERE = Circumstances(addresses=Addresses(base_url="https://a.example/api"), tenant_id="t", key_fingerprint="k")
 
 
 @dataclass
@@ -37,7 +38,7 @@ class World:
             graph=self.graph,
             store=self.store,
             work=self.work,
-            base_url="https://a.example/api",
+            addresses=Addresses(base_url="https://a.example/api"),
             tenant_id="t",
             client_state_key=b"k" * 32,
             now=lambda: self.now,

@@ -13,6 +13,7 @@ from shared.cold_start import ColdStart
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.reconcile import Circumstances, plan
@@ -43,14 +44,14 @@ class World:
             graph=self.graph,
             store=self.store,
             work=MemoryQueue(now=lambda: self.now),
-            base_url="https://a.example/api",
+            addresses=Addresses(base_url="https://a.example/api"),
             tenant_id="t",
             client_state_key=b"k" * 32,
             now=lambda: self.now,
             own_endpoint=self.own,
         )
         here = Circumstances(
-            base_url="https://a.example/api",
+            addresses=Addresses(base_url="https://a.example/api"),
             tenant_id="t",
             key_fingerprint=self.fingerprint,
             previous_fingerprint="k1",

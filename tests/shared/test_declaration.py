@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.declaration import ForEach, read_declaration
 from shared.errors import SettingsError
+from shared.pull_mode import PullMode
 from shared.routing import HandlerChoice
 
 TEAMS: dict[str, Any] = {
@@ -70,7 +71,7 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
         MAIL | {"name": "root", "resource": "drives/d/root"},
         MAIL | {"name": "people", "resource": "users", "changeType": "created,deleted", "includeResourceData": True},
         MAIL | {"name": "rich-mail", "includeResourceData": True, "resource": "users/r/messages"},
-        MAIL | {"name": "hub", "delivery": "eventhub", "resource": "users/h/messages"},
+        MAIL | {"name": "hub", "lifecycle": "eventhub", "resource": "users/h/messages"},
         MAIL | {"name": "mine", "resource": "/me/messages"},
         MAIL | {"name": "typo", "handlers": ["fed"], "resource": "users/t/messages"},
         MAIL | {"name": "Shouted", "lifetime": 5},
@@ -94,10 +95,53 @@ def test_every_problem_is_said_at_once_and_names_its_subscription() -> None:
     ]
     assert "never has changes of type created, only updated" in problems[0]
     assert "$select" in problems[3]
-    assert "pull mode" in problems[4]
+    assert "say delivery eventhub" in problems[4]
     assert "no handler 'fed'" in problems[6]
     assert problems[0].endswith("(line 6, $.subscriptions[0].changeType)")
     assert problems[-1].endswith("(line 51, $.subscriptions[8].name)")
+
+
+HUB_URL = "EventHub:https://contoso.servicebus.windows.net/eventhubname/notifications?tenantId=contoso.com"
+HUB = MAIL | {"delivery": "eventhub"}
+
+
+def test_a_hub_that_graph_is_told_of_and_we_read_is_fine() -> None:
+    text, whole = _write(HUB | {"lifecycle": "eventhub"}), PullMode(hub_url=HUB_URL)
+
+    [declared] = read_declaration(text, known_handlers=None, pull_mode=whole).subscriptions
+
+    assert (declared.delivery, declared.lifecycle) == ("eventhub", "eventhub")
+    assert read_declaration(_write(HUB), known_handlers=None).subscriptions[0].lifecycle == "webhook"
+
+
+@pytest.mark.parametrize(
+    ("pull_mode", "said"),
+    [
+        (PullMode(hub_url=""), "EVENT_HUB_NOTIFICATION_URL is missing"),
+        (PullMode(hub_url=HUB_URL, unread=("EventHubConnection is missing",)), "nobody would hear it"),
+        (PullMode(hub_url=HUB_URL, unread=("EVENT_HUB_NAME is missing",)), "EVENT_HUB_NAME is missing"),
+    ],
+)
+def test_a_hub_that_nobody_fills_or_nobody_reads_is_refused(pull_mode: PullMode, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_declaration(_write(HUB), known_handlers=None, pull_mode=pull_mode)
+
+    [problem] = refused.value.problems
+    assert said in problem
+    assert problem.endswith("$.subscriptions[0].delivery)")
+    assert read_declaration(_write(MAIL), known_handlers=None, pull_mode=pull_mode).subscriptions
+
+
+@pytest.mark.parametrize("resource", ["/teams/getAllMessages", "/chats/c/messages", "/communications/presences/u"])
+def test_lifecycle_events_of_teams_do_not_come_over_the_hub(resource: str) -> None:
+    teams = {"name": "teams", "resource": resource, "changeType": "updated", "delivery": "eventhub"}
+    if "presence" not in resource:
+        teams["changeType"] = "created"
+
+    [problem] = _problems(teams | {"lifecycle": "eventhub"})
+
+    assert "whose lifecycle events come to the webhook: leave it out" in problem
+    assert read_declaration(_write(teams), known_handlers=None).subscriptions[0].delivery == "eventhub"
 
 
 def test_two_that_hear_the_same_are_a_problem() -> None:

@@ -14,6 +14,7 @@ from shared.adapters.memory_subscriptions import MemoryGraph, MemorySubscription
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.client_state import read_client_state
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
@@ -55,13 +56,13 @@ class World:
             graph=self.graph,
             store=self.store,
             work=self.work,
-            base_url=BASE_URL,
+            addresses=Addresses(base_url=BASE_URL),
             tenant_id="t",
             client_state_key=MAC_KEY,
             now=lambda: self.now,
         )
         here = Circumstances(
-            base_url=BASE_URL,
+            addresses=Addresses(base_url=BASE_URL),
             tenant_id="t",
             key_fingerprint="k1",
             certificate_id=self.key.certificate_id if self.key else "",

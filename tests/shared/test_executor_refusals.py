@@ -12,6 +12,7 @@ from shared.adapters.memory_subscriptions import MemoryGraph, MemorySubscription
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphApiError
 from shared.executor import Executor
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import LiveSubscription
 from shared.reconcile import Circumstances, plan
 from shared.results import Summary
@@ -37,12 +38,12 @@ class World:
             graph=self.graph,
             store=self.store,
             work=MemoryQueue(now=lambda: self.now),
-            base_url=BASE_URL,
+            addresses=Addresses(base_url=BASE_URL),
             tenant_id="t",
             client_state_key=b"k" * 32,
             now=lambda: self.now,
         )
-        here = Circumstances(base_url=BASE_URL, tenant_id="t", key_fingerprint="k1")
+        here = Circumstances(addresses=Addresses(base_url=BASE_URL), tenant_id="t", key_fingerprint="k1")
         actions = plan(declared, await self.store.list(), self.now, circumstances=here)
         return await executor.execute(actions, key=None)
 

@@ -228,6 +228,41 @@ def test_an_item_is_accepted_although_its_subscription_id_is_unknown() -> None:
     assert judged(builders.body(notification(subscriptionId="unheard-of"))).accepted == 1
 
 
+@pytest.mark.parametrize("delivery", ["webhook", "eventhub"])
+def test_a_lifecycle_event_is_taken_whichever_way_the_changes_of_its_subscription_come(delivery: Any) -> None:
+    """Subscriptions into a hub have their lifecycle events sent to the webhook, with the clientState that they have there."""
+    verdict = judged(
+        builders.body(builders.lifecycle_notification(clientState=builders.client_state(delivery=delivery)))
+    )
+
+    assert (verdict.status, verdict.accepted, verdict.lifecycle, dict(verdict.refused)) == (202, 1, 1, {})
+
+
+def test_what_was_read_from_a_hub_opens_nothing_else_at_the_webhook() -> None:
+    state = builders.client_state(delivery="eventhub")
+    tokens = [AUTHORITY.sign(builders.claims())]
+
+    verdict = judged(
+        builders.body(notification(clientState=state), rich_notification(clientState=state), tokens=tokens)
+    )
+
+    assert (verdict.accepted, dict(verdict.refused)) == (0, {"clientState": 2})
+
+
+def test_a_lifecycle_event_with_a_hub_s_client_state_of_another_tenant_is_refused() -> None:
+    state = builders.client_state(delivery="eventhub", tenant_id=OTHER_TENANT)
+
+    verdict = judged(builders.body(builders.lifecycle_notification(clientState=state)))
+
+    assert dict(verdict.refused) == {"clientState": 1}
+
+
+def test_the_webhook_s_client_state_opens_nothing_that_comes_over_a_hub() -> None:
+    verdict = judged(builders.body(builders.lifecycle_notification(), notification()), delivery="eventhub")
+
+    assert dict(verdict.refused) == {"clientState": 2}
+
+
 def test_a_foreign_tenant_is_refused_even_with_a_client_state_of_its_own() -> None:
     foreign = notification(tenantId=OTHER_TENANT, clientState=builders.client_state(tenant_id=OTHER_TENANT))
 

@@ -9,13 +9,14 @@ import pytest
 
 from shared.adapters.memory_subscriptions import MemorySubscriptionStore
 from shared.declaration import DeclaredSubscription
+from shared.graph.addresses import Addresses
 from shared.graph.client_state import key_fingerprint
 from shared.graph.subscription import LiveSubscription, expiry_to_ask
 from shared.reconcile import Circumstances, OrderCatchUp, Recreate, Renew, plan, write_digest
 from shared.status import Status
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-OLD = Circumstances(base_url="https://a/api", tenant_id="t", key_fingerprint="k1")
+OLD = Circumstances(addresses=Addresses(base_url="https://a/api"), tenant_id="t", key_fingerprint="k1")
 NEW = replace(OLD, key_fingerprint="k2", previous_fingerprint="k1")
 MAIL = DeclaredSubscription(name="mail", resource="users/u/messages", change_types=("created",))
 WEEK = timedelta(minutes=10_078)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.declaration import DeclaredSubscription
+from shared.graph.addresses import Addresses
 from shared.graph.subscription import LiveSubscription, expiry_to_ask
 from shared.reconcile import (
     Action,
@@ -24,7 +25,9 @@ from shared.reconcile import (
 )
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-HERE = Circumstances(base_url="https://a/api", tenant_id="t", key_fingerprint="k1", certificate_id="key-1")
+HERE = Circumstances(
+    addresses=Addresses(base_url="https://a/api"), tenant_id="t", key_fingerprint="k1", certificate_id="key-1"
+)
 TEAMS = DeclaredSubscription(name="teams", resource="teams/getAllMessages", change_types=("created",))
 RICH = replace(TEAMS, name="rich", resource="chats/getAllMessages", include_resource_data=True)
 
@@ -196,7 +199,9 @@ def test_a_former_subscription_is_deleted_when_nothing_else_is_due() -> None:
 
 
 def test_another_base_url_means_recreating_because_the_lifecycle_url_cannot_be_patched() -> None:
-    [action] = plan([TEAMS], [_live(TEAMS)], NOW, circumstances=replace(HERE, base_url="https://b/api"))
+    [action] = plan(
+        [TEAMS], [_live(TEAMS)], NOW, circumstances=replace(HERE, addresses=Addresses(base_url="https://b/api"))
+    )
 
     assert isinstance(action, Recreate)
 

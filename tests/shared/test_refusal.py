@@ -12,7 +12,9 @@ from shared.graph.refusal import ANYTHING, QUOTA_PAUSE, ROWS, VALIDATION_PAUSES,
 
 POST, PATCH, DELETE, GET = (f"{method} /subscriptions" for method in ("POST", "PATCH", "DELETE", "GET"))
 USER = "8c1e9b2a-0000-4000-8000-00000000beef@7e4a0000-0000-4000-8000-000000007e4a"
-HUB = "EventHub:https://contoso.vault.azure.net/secrets/hub?tenantId=contoso.com"
+HUB_SECRET = "EventHub:https://contoso.vault.azure.net/secrets/hub?tenantId=contoso.com"
+HUB = "EventHub:https://contoso.servicebus.windows.net/eventhubname/notifications?tenantId=contoso.com"
+PUBLISHING = "Client EventHubs publishing validation failed"
 STATE = mint_client_state(b"k" * 32, tenant_id="t", delivery="webhook", name="teams~0a1b", generation=7)
 
 
@@ -73,6 +75,12 @@ SEEN = (
         code="ExtensionError",
     ),
     _error(400, "Subscription validation request timed out.", code="InvalidRequest"),
+    _error(400, "Invalid blob store url='https://contoso.vault.azure.net/secrets/store?tenantId=contoso.com'."),
+    _error(400, f"{PUBLISHING} Ip has been prevented to connect to the endpoint. condition: amqp:unauthorized-access"),
+    _error(400, f"{PUBLISHING} Unauthorized access. 'Send' claim(s) are required to perform this operation."),
+    _error(400, f"{PUBLISHING} The messaging entity 'sb://contoso.servicebus.windows.net/x' could not be found."),
+    _error(400, f"{PUBLISHING} Object reference not set to an instance of an object.", code="InvalidRequest"),
+    _error(400, f"Invalid event hub notification url='{HUB_SECRET}'.", code="InvalidRequest"),
     _error(400, f"Invalid event hub notification url='{HUB}'.", code="InvalidRequest"),
     _error(400, "Subscription expiration can only be 4230 minutes in the future.", code="ExtensionError"),
     _error(400, "Certificate validation error: Cannot find the requested object.", code="InvalidRequest"),
@@ -228,6 +236,46 @@ def test_only_a_definite_no_leaves_nothing_behind(status: int, *, definite: bool
     assert read_refusal(_error(status), attempts=1).definite is definite
 
 
+HUB_MISTAKES = {
+    PUBLISHING: ("Data Sender", "public networks", "misspelt", "EntityPath"),
+    f"{PUBLISHING} Unauthorized": ("0bf30f3b-4a52-48df-9a82-234910c4a086", "Data Sender", "some minutes"),
+    f"{PUBLISHING} Ip has been prevented to connect": ("trusted services", "public networks"),
+    f"{PUBLISHING} No such host is known": ("misspelt",),
+    f"Invalid event hub notification url='{HUB}'.": ("Data Sender", "?tenantId=", "misspelt", "public networks", "incident"),
+    f"Invalid event hub notification url='{HUB_SECRET}'.": ("Key Vault Secrets User", "?tenantId=", "public networks", "misspelt"),
+    "Invalid blob store url='https://v/secrets/s'.": ("Key Vault Secrets User", "microsoft-graph-change-notifications"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "words"), HUB_MISTAKES.items())
+def test_a_hub_s_usual_mistakes_are_named_in_the_order_of_likelihood_with_a_way_to_find_out(
+    said: str, words: tuple[str, ...]
+) -> None:
+    error = _error(400, said, code="InvalidRequest")
+    refusal, (_, means) = read_refusal(error, attempts=1), _find(error)
+
+    assert refusal.kind == "event-hub"
+    places = [means.index(each) for each in words]
+    assert places == sorted(places)
+    assert "/api/manage/event-hub" in refusal.problem
+    assert "python -m local hub-check" in refusal.problem
+
+
+def test_a_hub_is_tried_five_times_and_then_every_quarter_of_an_hour_for_ever() -> None:
+    waits = [read_refusal(_error(400, PUBLISHING), attempts=attempt).wait for attempt in (1, 2, 3, 4, 5, 6, 500)]
+
+    assert waits == [*VALIDATION_PAUSES, *[timedelta(minutes=15)] * 3]
+
+
+def test_a_key_that_graph_repeats_is_not_repeated_by_us() -> None:
+    said = "failed for Endpoint=sb://c/;SharedAccessKeyName=graph;SharedAccessKey=c2VjcmV0;EntityPath=hub and sr=x&sig=c2VjcmV0&se=1"
+
+    problem = read_refusal(_error(400, f"{PUBLISHING} {said}"), attempts=1).problem
+
+    assert "c2VjcmV0" not in problem
+    assert "SharedAccessKeyName=graph" in problem
+
+
 @pytest.mark.parametrize("cut", [0, 1, 20, 60, 200])
 def test_a_client_state_that_graph_repeats_is_not_repeated_by_us(cut: int) -> None:
     """Also where the text was cut in the middle of it."""
@@ -266,6 +314,6 @@ def test_whatever_graph_says_is_waited_for_and_said_without_a_secret(error: Grap
     refusal = read_refusal(error, attempts=attempts)
 
     assert timedelta(0) < refusal.wait <= timedelta(hours=1)
-    assert 0 < len(refusal.problem) <= 400
+    assert 0 < len(refusal.problem) <= 1_000
     assert STATE not in refusal.problem
     assert STATE.rpartition(".")[2][:12] not in refusal.problem

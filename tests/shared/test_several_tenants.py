@@ -15,6 +15,7 @@ from shared.declaration import Declaration, DeclaredSubscription, ForEach, read_
 from shared.errors import SettingsError
 from shared.executor import Executor
 from shared.fan_out import expand
+from shared.graph.addresses import Addresses
 from shared.graph.client_state import read_client_state
 from shared.graph.subscription import LiveSubscription
 from shared.group_members import GroupMembers
@@ -120,12 +121,14 @@ class World:
             graph=self.graph,
             store=self.store,
             work=MemoryQueue(now=lambda: self.now),
-            base_url="https://a.example/api",
+            addresses=Addresses(base_url="https://a.example/api"),
             tenant_id=self.home,
             client_state_key=MAC_KEY,
             now=lambda: self.now,
         )
-        here = Circumstances(base_url="https://a.example/api", tenant_id=self.home, key_fingerprint="k1")
+        here = Circumstances(
+            addresses=Addresses(base_url="https://a.example/api"), tenant_id=self.home, key_fingerprint="k1"
+        )
         return await executor.execute(plan(declared, await self.store.list(), self.now, circumstances=here), key=None)
 
     def row(self, name: str) -> LiveSubscription:
@@ -144,7 +147,7 @@ def world() -> World:
 
 def test_who_names_no_tenant_has_the_digest_of_before_there_could_be_others() -> None:
     """Else the new version would recreate everybody. The value is what the version before had for these terms."""
-    here = Circumstances(base_url="https://a/api", tenant_id="t", key_fingerprint="k1")
+    here = Circumstances(addresses=Addresses(base_url="https://a/api"), tenant_id="t", key_fingerprint="k1")
 
     assert write_digest(MAIL, here) == "e4742a860697ef0d1a03298c771dc7d9:k1"
     assert write_digest(replace(MAIL, tenant_id="t"), here) == write_digest(MAIL, here)

@@ -31,7 +31,8 @@ def _request(key: EncryptionKey | None = None) -> SubscriptionRequest:
     return SubscriptionRequest(
         resource="teams/getAllMessages",
         change_type="created,updated",
-        base_url="https://app.example/api",
+        notification_url="https://app.example/api/notifications",
+        lifecycle_notification_url="https://app.example/api/lifecycle",
         client_state="1.teams.1.secret",
         expires=NOW,
         key=key,

@@ -1,13 +1,15 @@
 """A tick looks at what is due; everything is compared when something has changed, and shared out where it is much."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.errors import StorageError
+from shared.errors import GraphApiError, StorageError
 from shared.fan_out import instance_name
+from shared.results import Summary
 from shared.subscription_work import UnknownWork, read_work
 from tests.builders import NOW
 from tests.keeper import BASE_URL, TEAMS, World, mail_of
@@ -261,3 +263,63 @@ class TestUnknown:
 
 def test_names_of_instances_are_those_of_shares() -> None:
     assert instance_name("mail", "A") == instance_name("mail", "a")
+
+
+# -- what is said to be removed -----------------------------------------------------------------------------------------
+
+HUB_URL = "EventHub:https://contoso.servicebus.windows.net/eventhubname/notifications?tenantId=contoso.com"
+HUB = TEAMS | {"delivery": "eventhub"}
+
+
+async def _hear(world: World, event: str) -> Summary:
+    [row] = world.store.rows.values()
+    told = {"lifecycleEvent": event, "name": row.name, "generation": row.generation}
+    told |= {"subscriptionId": row.subscription_id, "received": "2026-11-20T12:00:00Z"}
+    return await world.subscriptions.work(json.dumps({"earshot": 1} | told).encode())
+
+
+@pytest.fixture
+async def hub() -> World:
+    world = World(environ={"EVENT_HUB_NOTIFICATION_URL": HUB_URL}, entries=(HUB,))
+    await world.tick()
+    return world
+
+
+async def test_a_removal_that_graph_contradicts_recreates_nothing(hub: World) -> None:
+    """Who may read the hub can forge it at the webhook, and would drive generations on faster than messages are handled."""
+    [before] = hub.graph.subscriptions
+    hub.now += timedelta(hours=1)
+
+    outcomes = [each.outcome for _ in range(5) for each in (await _hear(hub, "subscriptionRemoved")).results]
+
+    assert outcomes == ["renewed"]
+    assert list(hub.graph.subscriptions) == [before]
+
+
+async def test_a_removal_that_graph_confirms_recreates_it(hub: World) -> None:
+    hub.graph.subscriptions.clear()
+
+    summary = await _hear(hub, "subscriptionRemoved")
+
+    assert [each.outcome for each in summary.results] == ["recreated"]
+    [row] = hub.store.rows.values()
+    assert (row.generation, row.subscription_id in hub.graph.subscriptions) == (2, True)
+
+
+@pytest.mark.parametrize("status", [0, 429])
+async def test_while_graph_says_nothing_a_removal_waits(hub: World, status: int) -> None:
+    hub.graph.troubles["GET"] = [GraphApiError("GET /subscriptions", status=status)]
+
+    with pytest.raises(GraphApiError):
+        await _hear(hub, "subscriptionRemoved")
+
+    assert len(hub.graph.subscriptions) == 1
+
+
+async def test_a_removal_that_only_graph_can_tell_of_is_taken_at_its_word() -> None:
+    world = World()
+    await world.tick()
+
+    summary = await _hear(world, "subscriptionRemoved")
+
+    assert [each.outcome for each in summary.results] == ["recreated"]
