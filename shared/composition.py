@@ -11,7 +11,7 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +19,17 @@ from pathlib import Path
 import azure.functions as func
 
 import shared.handlers
-from blueprints import feed, health, manage, processor, subscriptions, sweep, webhook
+from blueprints import eventhub, feed, health, manage, processor, subscriptions, sweep, webhook
 from shared.adapters.credential import graph_scope, make_credential, only_home
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.heard_table import HeardTable
+from shared.adapters.hub_mark_table import HubMarkTable
 from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
 from shared.adapters.key_vault import KeyVault, open_key_vault
 from shared.adapters.ledger_table import LedgerTable
+from shared.adapters.oversize_blobs import OversizeBlobs
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.scope_table import GapTable, ScopeTable
@@ -54,14 +56,16 @@ from shared.key_watch import KeyWatch
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
+from shared.oversize import Oversize
 from shared.pacing import PacedGraph
 from shared.pipeline import Pipeline
 from shared.ports import EncryptionKeys
+from shared.pull import Pull
 from shared.pull_mode import PullMode
 from shared.reception import Reception
 from shared.retrying import Schedule
 from shared.routing import HandlerChoice, Registration
-from shared.settings import Settings
+from shared.settings import PULL_MODE, Settings
 from shared.silence import HeardRecorder, Silence
 from shared.status import Status
 from shared.storage_health import StorageHealth
@@ -112,6 +116,11 @@ class Composition:
             "subscriptions": self._keep_subscriptions,
             "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
         }
+        absent = {"live": "live clients are not in this version"}
+        if self.settings.asks_for_pull_mode:
+            makers["event_hub"] = lambda: [eventhub.build(self.pull)]
+        else:
+            absent["event_hub"] = f"pull mode is not asked for: any of {', '.join(PULL_MODE)} does that"
         parts: dict[str, tuple[str, ...]] = {}
         built: list[func.Blueprint] = []
         for part, make in makers.items():
@@ -136,6 +145,8 @@ class Composition:
             client_state_key=key_fingerprint(self.settings.client_state_key),
             gaps=self.gap_table if self.settings.has_storage else None,
             silence=self.silence if self.settings.has_storage else None,
+            marks=self.hub_marks if self.settings.has_storage and self.settings.asks_for_pull_mode else None,
+            absent=absent,
         )
         return [*built, health.build(status, warm=self.warm)]
 
@@ -155,6 +166,8 @@ class Composition:
         for name in ("storage", "prompt_storage", "targets"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
+        if self.__dict__.get("oversize_storage"):
+            await self.__dict__["oversize_storage"].close()
         for storage in self.__dict__.get("foreign_storages", {}).values():
             await storage.close()
         if self.__dict__.get("key_vault"):
@@ -208,12 +221,38 @@ class Composition:
         )
 
     @cached_property
+    def oversize_storage(self) -> Storage | None:
+        """The account into which Graph puts what no event can hold; None if no setting names one.
+
+        Its health is its own: that it is away is no reason to turn deliveries away.
+        """
+        settings = self.settings
+        if not settings.oversize_storage and not settings.oversize_storage_blob_uri:
+            return None
+        account = replace(settings, storage="", storage_account="", storage_blob_uri=settings.oversize_storage_blob_uri)
+        return Storage(
+            settings=account,
+            patience=PATIENT,
+            health=StorageHealth(),
+            now=utc_now,
+            ca_bundle=ca_bundle(settings.environ),
+            connection=settings.oversize_storage,
+        )
+
+    @cached_property
+    def oversize(self) -> Oversize:
+        """What completes items that no event could hold."""
+        store = OversizeBlobs(self.oversize_storage) if self.oversize_storage else None
+        return Oversize(store=store, now=utc_now, largest=self.settings.max_body_bytes)
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What takes the rest of an envelope."""
         return Keeping(
             queue=StorageQueue(self.storage, "notifications"),
             dead_letters=StorageQueue(self.storage, "notifications-poison"),
             payloads=PayloadBlobs(self.storage),
+            oversize=self.oversize,
             schedule=Schedule(
                 attempts=self.settings.retry_attempts,
                 first=self.settings.retry_first_delay,
@@ -359,6 +398,7 @@ class Composition:
             tokens=self.tokens,
             encryption_keys=self.encryption_keys,
             payloads=PayloadBlobs(self.storage),
+            oversize=self.oversize,
             graph=self.graph,
             registrations=self.registrations,
             threads=self.threads,
@@ -372,6 +412,25 @@ class Composition:
         )
         heard = HeardRecorder(self.heard_table, utc_now)
         return Pipeline(opener=opener, handling=handling, keeping=self.keeping, heard=heard, now=utc_now)
+
+    @cached_property
+    def hub_marks(self) -> HubMarkTable:
+        """Where batches of the hub begin."""
+        return HubMarkTable(self.storage)
+
+    @cached_property
+    def pull(self) -> Pull:
+        """What brings batches of the hub to their end, with the pipeline that the queue has too."""
+        return Pull(
+            hub=self.settings.event_hub_name,
+            consumer_group=self.settings.event_hub_consumer_group,
+            policy=replace(self.policy, delivery="eventhub"),
+            pipeline=self.pipeline,
+            work=StorageQueue(self.storage, "subscription-work"),
+            marks=self.hub_marks,
+            threads=self.threads,
+            now=utc_now,
+        )
 
     @cached_property
     def sweep(self) -> Sweep:

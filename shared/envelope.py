@@ -197,14 +197,23 @@ def write_dead_letter(
     return write_json(head)[:-1] + f',"items":[{write_item(item)}]}}'
 
 
-def write_unreadable(message: str, *, encoding: str, error: str, attempts: int, now: datetime) -> str:
-    """Write the dead letter of a message that is no envelope: what it was, kept as it came.
+def write_unreadable(
+    message: str,
+    *,
+    encoding: str,
+    error: str,
+    attempts: int,
+    now: datetime,
+    event: Mapping[str, object] | None = None,
+) -> str:
+    """Write the dead letter of what holds no items that can be read: what it was, kept as it came.
 
-    ``encoding`` says what ``message`` is: ``none`` its text, ``base64`` its bytes, ``payload`` a blob's name.
+    ``encoding`` says what ``message`` is: ``none`` its text, ``base64`` its bytes, ``payload`` a blob's name. ``event`` says
+    where an event stood in its hub; without it, it was a message on one of our queues.
     """
-    head = {
+    head: dict[str, object] = {
         "earshot": _VERSION,
-        "via": "unknown",
+        "via": "unknown" if event is None else "eventhub",
         "reason": "unreadable",
         "error": error,
         "attempts": attempts,
@@ -214,7 +223,7 @@ def write_unreadable(message: str, *, encoding: str, error: str, attempts: int, 
         "message": message,
         "messageEncoding": encoding,
     }
-    return write_json(head)
+    return write_json(head if event is None else head | {"event": event})
 
 
 def _shortened(error: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from shared.change import Change
 from shared.declaration import DeclaredSubscription
-from shared.envelope import Envelope, Item, read_payload
+from shared.envelope import Envelope, Item, Via, read_payload
 from shared.errors import DecryptionError, EnvelopeError, GraphApiError, KeysUnavailable, UnknownEncryptionKey
-from shared.graph.client_state import ClientStateReader
+from shared.graph.client_state import ClientStateReader, Delivery
 from shared.graph.encrypted_content import EncryptionKey, with_data_key
+from shared.graph.notification import ChangeNotification, read_notification
 from shared.graph.subscription import id_headers
 from shared.intake import Policy
 from shared.known_subscriptions import KnownSubscriptions, NothingDeclared
@@ -33,6 +34,7 @@ from shared.opening import (
     version_of,
     wrapped_key,
 )
+from shared.oversize import Oversize, PayloadAway
 from shared.ports import EncryptionKeys, Graph, Payloads
 from shared.routing import Registration, still_owed
 from shared.token_check import CheckLater, TokenCheck
@@ -41,6 +43,14 @@ from shared.work import Dead, Dropped, Ending, Retry, Work, under_way
 _DECRYPT_TOGETHER = 32
 _NOT_FOUND = 404
 _UNTIL_MENDED = timedelta(minutes=1)
+
+_MINTED_FOR: Final[Mapping[Via, tuple[Delivery, ...]]] = {
+    "webhook": ("webhook",),
+    "delta": ("webhook",),  # catch-up mints one, whatever its subscription's delivery
+    "eventhub": ("eventhub",),
+    "redrive": ("webhook", "eventhub"),
+}
+"""Whose clientState an item may have, by the way it came: what can be read from a hub opens nothing at the webhook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +62,14 @@ class Opener:
     tokens: TokenCheck
     encryption_keys: EncryptionKeys | None
     payloads: Payloads
+    oversize: Oversize
     graph: Graph
     registrations: Sequence[Registration]
     threads: ThreadPoolExecutor
 
     async def open(self, works: Sequence[Work], envelope: Envelope) -> None:
         """Bring each item to a change with its routes, or to an ending. Raises StorageError only."""
-        states = ClientStateReader(self.policy.client_state_keys, self.policy.delivery)
+        states = [ClientStateReader(self.policy.client_state_keys, each) for each in _MINTED_FOR[envelope.via]]
         slow = [work for work in works if not self._recognise_at_once(work, states)]
         if slow:
             await asyncio.gather(*(_step(work, self._recognise(work, envelope, states)) for work in slow))
@@ -70,25 +81,25 @@ class Opener:
         if lacking:
             await asyncio.gather(*(_step(work, self._identify_by_content(work)) for work in lacking))
 
-    def _recognise_at_once(self, work: Work, states: ClientStateReader) -> bool:
+    def _recognise_at_once(self, work: Work, states: Sequence[ClientStateReader]) -> bool:
         """Recognise an item without waiting for anything: the usual case. False if that takes a look somewhere."""
         if work.item.notification is None or not work.item.checked:
             return False
         try:
-            recognised = recognise(work.item.notification, self.policy, states)
+            recognised = work.recognised or recognise(work.item.notification, self.policy, states)
             subscription = self.known.recall(recognised.state)
-            if subscription is None:
+            if subscription is None or _is_oversize(recognised):
                 return False
             self._look_inside(work, recognised, subscription)
         except (Refused, Unopenable) as refusal:
             work.endings.append(_ending(refusal, work))
         return True
 
-    async def _recognise(self, work: Work, envelope: Envelope, states: ClientStateReader) -> None:
+    async def _recognise(self, work: Work, envelope: Envelope, states: Sequence[ClientStateReader]) -> None:
         raw = work.item.notification
         if raw is None:
             raw = await self._fetch_payload(work.item)
-        recognised = recognise(raw, self.policy, states)
+        recognised = work.recognised or recognise(raw, self.policy, states)
         if not work.item.checked and recognised.notification.encrypted:
             await self.tokens.check(
                 work.item.validation_tokens, tenant_id=recognised.notification.tenant_id, received=envelope.received
@@ -96,7 +107,20 @@ class Opener:
         subscription = await self.known.find(recognised.state)
         if subscription is None:
             raise Refused("not declared any more")
+        if _is_oversize(recognised):
+            recognised = await self._complete(recognised, envelope)
         self._look_inside(work, recognised, subscription)
+
+    async def _complete(self, recognised: Recognised, envelope: Envelope) -> Recognised:
+        """Fetch what no event could hold, now that it is known whose it is."""
+        incomplete = recognised.notification
+        raw = await self.oversize.complete(
+            incomplete.raw, incomplete.additional_payload_storage_id, received=envelope.received
+        )
+        notification = read_notification(raw)
+        if not isinstance(notification, ChangeNotification):
+            raise Unopenable("what its blob holds does not make it a change notification")
+        return replace(recognised, notification=notification)
 
     def _look_inside(self, work: Work, recognised: Recognised, subscription: DeclaredSubscription) -> None:
         """Hold an item against its subscription. Raises Refused, Unopenable."""
@@ -209,6 +233,11 @@ class Opener:
             change.gone = True
 
 
+def _is_oversize(recognised: Recognised) -> bool:
+    """Tell whether part of an item is in a blob: only what came over a hub is ever looked for there."""
+    return recognised.delivery == "eventhub" and recognised.notification.additional_payload_storage_id != ""
+
+
 async def _unwrap_elsewhere(work: Work) -> None:
     """Have an item's data key opened by whoever holds the private key; the rest of decryption happens here."""
     content, key = work.encrypted, work.private_key
@@ -247,6 +276,7 @@ _REFUSALS: Final = (
     KeysUnavailable,
     CheckLater,
     NothingDeclared,
+    PayloadAway,
     GraphApiError,
 )
 
@@ -260,9 +290,10 @@ def _ending(refusal: Exception, work: Work) -> Ending:
             return Dead(reason="cannot be opened", error=str(refusal), owed=owed)
         case CheckLater(after=after) | KeysUnavailable(after=after):
             return Retry(error=str(refusal), owed=owed, after=after, spends=False)
+        case PayloadAway(after=after, spends=spends):
+            return Retry(error=str(refusal), owed=owed, after=after, spends=spends)
         case NothingDeclared():
             return Retry(error=str(refusal), owed=owed, after=_UNTIL_MENDED, spends=False)
-        case GraphApiError(retry_after=at_least):
-            return Retry(error=str(refusal), owed=owed, at_least=at_least)
         case _:
-            return Retry(error=str(refusal), owed=owed)
+            at_least = refusal.retry_after if isinstance(refusal, GraphApiError) else None
+            return Retry(error=str(refusal), owed=owed, at_least=at_least)

@@ -12,7 +12,7 @@ from shared.change_key import change_key, is_deletion, read_version, round_versi
 from shared.declaration import DeclaredSubscription
 from shared.errors import GraphProtocolError
 from shared.graph.catalogue import concerns
-from shared.graph.client_state import ClientState, ClientStateReader
+from shared.graph.client_state import ClientState, ClientStateReader, Delivery
 from shared.graph.encrypted_content import (
     EncryptedContent,
     EncryptionKey,
@@ -36,10 +36,14 @@ class Unopenable(Exception):  # noqa: N818 - as above
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """A notification whose clientState is ours, before anybody looked at what it is about."""
+    """A notification whose clientState is ours, before anybody looked at what it is about.
+
+    ``delivery`` is the way for which that clientState was minted: what it came by, whatever anybody says.
+    """
 
     notification: ChangeNotification
     state: ClientState
+    delivery: Delivery = "webhook"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,18 +62,20 @@ class Opened:
         return is_deletion(self.notification.change_type, self.content)
 
 
-def recognise(raw: Mapping[str, Any], policy: Policy, states: ClientStateReader) -> Recognised:
+def recognise(raw: Mapping[str, Any], policy: Policy, states: Sequence[ClientStateReader]) -> Recognised:
     """Check clientState and tenant again: a message on our queue proves less than a MAC.
 
-    Raises Refused.
+    ``states`` are readers for the ways by which it may have come. Raises Refused.
     """
     notification = read_notification(raw)
     if not isinstance(notification, ChangeNotification):
         raise Refused("not a change notification")
-    state = states.read(notification.client_state, notification.tenant_id)
-    if state is None or notification.tenant_id not in policy.allowed_tenant_ids:
-        raise Refused("clientState or tenant")
-    return Recognised(notification=notification, state=state)
+    if notification.tenant_id in policy.allowed_tenant_ids:
+        for reader in states:
+            state = reader.read(notification.client_state, notification.tenant_id)
+            if state is not None:
+                return Recognised(notification=notification, state=state, delivery=reader.delivery)
+    raise Refused("clientState or tenant")
 
 
 def find_resource(recognised: Recognised, subscription: DeclaredSubscription) -> Resource:

@@ -1,8 +1,8 @@
-"""One envelope from the queue to its end: opened, deduplicated, handled, and what failed kept for another time.
+"""One envelope to its end: opened, deduplicated, handled, and what failed kept for another time.
 
-Whatever happens to an item happens to it alone. `process` returns only when every item of the message is done,
-suppressed, refused, back on the queue or among the dead letters; if that cannot be written down it raises StorageError,
-and the host delivers the whole message again.
+Whatever happens to an item happens to it alone. `process` and `handle` return only when every item is done, suppressed, refused,
+back on the queue or among the dead letters; if that cannot be written down they raise StorageError, and the host delivers
+everything again.
 """
 
 import asyncio
@@ -38,7 +38,6 @@ class Pipeline:
 
     async def process(self, message: bytes, *, dequeue_count: int) -> None:
         """Bring one message of queue ``notifications`` to its end. Raises StorageError."""
-        started = self.now()
         try:
             envelope = read_envelope(message)
         except EnvelopeError as problem:
@@ -48,10 +47,16 @@ class Pipeline:
         if dequeue_count >= _APART_FROM_DELIVERY:
             await self._take_apart(envelope, dequeue_count)
             return
-        works = [Work(item=item) for item in envelope.items]
+        await self.handle([Work(item=item) for item in envelope.items], envelope)
+
+    async def handle(self, works: Sequence[Work], envelope: Envelope) -> None:
+        """Bring the items of one envelope to their ends, wherever it came from. Raises StorageError."""
+        started = self.now()
         await self.opener.open(works, envelope)
         await self.handling.handle(under_way(works))
-        await asyncio.gather(*(self.keeping.keep(work, envelope) for work in works))
+        left = [work for work in works if not all(isinstance(ending, Dropped) for ending in work.endings)]
+        if left:
+            await asyncio.gather(*(self.keeping.keep(work, envelope) for work in left))
         self._report(works, envelope, started)
         await self._note(works, envelope)
 

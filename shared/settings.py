@@ -249,6 +249,11 @@ class Settings:
         return bool(self.storage or self.storage_account or addresses)
 
     @property
+    def asks_for_pull_mode(self) -> bool:
+        """Whether anybody wants part ``event_hub``; one of these that is malformed asks for it too."""
+        return any(self.environ.get(name, "").strip() for name in PULL_MODE)
+
+    @property
     def authority(self) -> str:
         """Where tokens and signing keys come from."""
         return self.graph_authority or CLOUDS[self.graph_cloud].authority

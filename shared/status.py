@@ -11,15 +11,11 @@ from shared.gaps import print_gaps
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.key_watch import KeyWatch
-from shared.ports import Clock, Comparison, Declared, GapStore, SubscriptionStore
+from shared.ports import Clock, Comparison, Declared, GapStore, HubMark, HubMarks, SubscriptionStore
 from shared.silence import Silence, print_polled
 
 _MOST_ROWS: Final = 1_000
 _MOST_GAPS: Final = 50
-_NOT_IN_THIS_VERSION = {
-    "event_hub": "pull mode is not in this version",
-    "live": "live clients are not in this version",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +23,7 @@ class Status:
     """The parts by name: an empty tuple for one that runs, else what keeps it from running.
 
     ``declared`` is None where no part runs that needs the subscriptions file. ``client_state_key`` is the fingerprint of
-    CLIENT_STATE_KEY.
+    CLIENT_STATE_KEY. ``absent`` says of parts that nobody asked for what to do to have them. ``marks`` is None without a hub.
     """
 
     parts: Mapping[str, tuple[str, ...]]
@@ -38,7 +34,8 @@ class Status:
     client_state_key: str = ""
     gaps: GapStore | None = None
     silence: Silence | None = None
-    absent: Mapping[str, str] = field(default_factory=lambda: dict(_NOT_IN_THIS_VERSION))
+    marks: HubMarks | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def health(self) -> tuple[int, str]:
         """Answer 200 while every part runs that this version has, else 503 with what is wrong: no values, only names.
@@ -81,6 +78,8 @@ class Status:
                 body["unknownSubscriptions"] = _unknown(await self.store.last_comparison())
                 body["unheard"] = print_polled(await self.silence.polled()) if self.silence else []
                 body["gaps"] = print_gaps(await self.gaps.latest(_MOST_GAPS)) if self.gaps else []
+                if self.marks is not None:
+                    body["pull"] = [_mark(mark) for mark in await self.marks.list()]
             except StorageError as problem:
                 body["problem"] = str(problem)
         return 200, json.dumps(body)
@@ -106,6 +105,17 @@ def _rotation(rows: Sequence[LiveSubscription], key: str) -> dict[str, Any]:
 def _named(rows: Sequence[LiveSubscription]) -> Mapping[str, int]:
     """Count the subscriptions for each certificate that they name: an older one that nobody names is on its way out."""
     return Counter(row.certificate_id for row in rows if row.certificate_id and row.subscription_id)
+
+
+def _mark(mark: HubMark) -> dict[str, Any]:
+    """Say which events of a partition were begun last: what is behind them in the hub waits for them."""
+    return {
+        "hub": mark.hub,
+        "consumerGroup": mark.consumer_group,
+        "partition": mark.partition,
+        "sequenceNumber": mark.last,
+        "begun": write_timestamp(mark.at),
+    }
 
 
 def _row(row: LiveSubscription) -> dict[str, Any]:

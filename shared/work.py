@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.change import Change
 from shared.envelope import Item
 from shared.graph.encrypted_content import EncryptedContent, EncryptionKey
-from shared.opening import Opened
+from shared.opening import Opened, Recognised
 from shared.routing import Route
 
 
@@ -46,9 +46,13 @@ Ending = Retry | Dead | Dropped
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """One item under way. ``endings`` is empty until something became of it; handlers may end differently."""
+    """One item under way. ``endings`` is empty until something became of it; handlers may end differently.
+
+    ``recognised`` is there already where an item was judged in this process a moment ago.
+    """
 
     item: Item
+    recognised: Recognised | None = None
     opened: Opened | None = None
     encrypted: EncryptedContent | None = None
     private_key: EncryptionKey | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared.adapters.memory import (
     Outage,
 )
 from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
+from shared.adapters.memory_pull import MemoryHubMarks, MemoryOversizePayloads
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.catch_up import CatchUp
 from shared.change import Change, Services
@@ -28,8 +29,10 @@ from shared.keeping import Keeping
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
+from shared.oversize import Oversize
 from shared.pipeline import Pipeline
 from shared.ports import Clock, Declared, Graph, Queue
+from shared.pull import Pull
 from shared.reception import Reception, Reply
 from shared.retrying import Schedule
 from shared.routing import ANY, Registration
@@ -113,6 +116,10 @@ class Stand:
         self.queue = MemoryQueue(now=self.clock, outage=self.outage)
         self.dead_letters = MemoryQueue(now=self.clock, outage=self.outage)
         self.payloads = MemoryPayloads(outage=self.outage)
+        self.work = MemoryQueue(now=self.clock, outage=self.outage)
+        self.marks = MemoryHubMarks(outage=self.outage)
+        self.oversize_store = MemoryOversizePayloads()
+        self.oversize = Oversize(store=self.oversize_store, now=self.clock, largest=self.policy.max_body_bytes)
         self.ledger_store = MemoryLedgerStore(outage=self.outage)
         self.feed = MemoryFeedStore(now=self.clock, outage=self.outage)
         self.subscriptions = MemorySubscriptionStore(rows={builders.NAME: builders.live()})
@@ -150,6 +157,7 @@ class Stand:
             queue=self.queue,
             dead_letters=self.dead_letters,
             payloads=self.payloads,
+            oversize=self.oversize,
             schedule=Schedule(),
             now=self.clock,
             chance=lambda: self.chance,
@@ -177,6 +185,7 @@ class Stand:
             tokens=self.tokens,
             encryption_keys=self.encryption_keys,
             payloads=self.payloads,
+            oversize=self.oversize,
             graph=self.graph,
             registrations=self.registrations,
             threads=self.threads,
@@ -186,6 +195,20 @@ class Stand:
     def pipeline(self) -> Pipeline:
         return Pipeline(
             opener=self.opener, handling=self.handling, keeping=self.keeping, heard=self.heard, now=self.clock
+        )
+
+    @property
+    def pull(self) -> Pull:
+        """What a process that has just started reads the hub with: it remembers nothing."""
+        return Pull(
+            hub="hub",
+            consumer_group="$Default",
+            policy=replace(self.policy, delivery="eventhub"),
+            pipeline=self.pipeline,
+            work=self.work,
+            marks=self.marks,
+            threads=self.threads,
+            now=self.clock,
         )
 
     @property

@@ -86,6 +86,10 @@ class Storage:
         client: ContainerClient = await self._once(f"container {name}", lambda: self._make_container(name))
         return client
 
+    def found_container(self, name: str) -> "ContainerClient":
+        """Give the client of a blob container that is somebody else's to make."""
+        return self._blob_service().get_container_client(name)
+
     async def transact(self, table: str, writes: Sequence[Write]) -> list[str]:
         """Write up to a hundred rows of one partition, all or none; their etags.
 

@@ -67,14 +67,14 @@ class ClientStateReader:
 
     def __init__(self, keys: Sequence[bytes], delivery: Delivery) -> None:
         self._keys = keys
-        self._delivery = delivery
+        self.delivery: Delivery = delivery
         self._known: dict[tuple[str, str], ClientState | None] = {}
 
     def read(self, text: str, tenant_id: str) -> ClientState | None:
         """Verify a clientState; None if it is not ours."""
         asked = (text, tenant_id)
         if asked not in self._known:
-            self._known[asked] = read_client_state(text, self._keys, tenant_id=tenant_id, delivery=self._delivery)
+            self._known[asked] = read_client_state(text, self._keys, tenant_id=tenant_id, delivery=self.delivery)
         return self._known[asked]
 
 

@@ -53,6 +53,7 @@ from shared.keeping import Keeping
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.opener import Opener
+from shared.oversize import Oversize
 from shared.pacing import PacedGraph
 from shared.pipeline import Pipeline
 from shared.reception import Reception
@@ -181,10 +182,12 @@ class App:
         )
         tokens = TokenCheck(judge, signing, now)
         declared = MemoryDeclared(life.declaration)
+        oversize = Oversize(store=None, now=now, largest=settings.max_body_bytes)
         keeping = Keeping(
             queue=kept.notifications,
             dead_letters=kept.dead_letters,
             payloads=kept.payloads,
+            oversize=oversize,
             schedule=Schedule(),
             now=now,
             chance=life.dice.random,
@@ -196,6 +199,7 @@ class App:
             tokens=tokens,
             encryption_keys=kept.keys,
             payloads=kept.payloads,
+            oversize=oversize,
             graph=life.graph,
             registrations=find_handlers(shared.handlers),
             threads=life.threads,
