@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.host.app_settings import MissingSettingError, is_disabled, resolve
+from local.host.retry_policy import RetryPolicy, read_retry_policy
 
 # host >= 4.1038: https://github.com/Azure/azure-functions-host/pull/10764
 _FUNCTION_NAME = re.compile(r"(?!host$)[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"(?!.*__)[a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return")
-TRIGGERS = {"httpTrigger", "queueTrigger", "timerTrigger"}
+TRIGGERS = {"httpTrigger", "queueTrigger", "timerTrigger", "eventHubTrigger"}
+# https://learn.microsoft.com/azure/azure-functions/functions-bindings-errors#retries (2026-11): of those that are here
+RETRIED = {"timerTrigger", "eventHubTrigger"}
 OUTPUTS = {"http", "queue"}
 UNRESOLVED = {"name", "type", "direction", "dataType"}
 
@@ -35,12 +38,13 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function that can run."""
+    """A function that can run; `retry` is None where the host applies no policy."""
 
     name: str
     id: str
     trigger: Binding
     outputs: Mapping[str, Binding]
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +88,13 @@ def read_function(item: Mapping[str, Any], settings: Mapping[str, str]) -> Funct
     for binding, known in [(triggers[0], TRIGGERS), *((output, OUTPUTS) for output in outputs)]:
         if binding.type not in known:
             raise ValueError(f"the binding type(s) '{binding.type}' are not supported by the local host")
+    policy = read_retry_policy(item["retry"]) if item.get("retry") else None
     return Function(
-        name=name, id=str(item["id"]), trigger=triggers[0], outputs={binding.name: binding for binding in outputs}
+        name=name,
+        id=str(item["id"]),
+        trigger=triggers[0],
+        outputs={binding.name: binding for binding in outputs},
+        retry=policy if triggers[0].type in RETRIED else None,
     )
 
 

@@ -23,6 +23,8 @@ from local.host.frames import Header
 from local.host.functions import Function, Stopped, read_functions
 from local.host.host_json import HostOptions, read_host_json
 from local.host.http_door import HttpDoor
+from local.host.hub_listener import HubListener
+from local.host.hub_rules import read_address
 from local.host.ncrontab import read_crontab
 from local.host.polling import Backoff
 from local.host.queue_listener import QueueListener
@@ -45,12 +47,17 @@ class Parts:
     routes: Sequence[Route]
     queues: Sequence[QueueListener]
     timers: Sequence[TimerListener]
+    hubs: Sequence[HubListener]
     stopped: Sequence[Stopped]
 
     def by_hand(self) -> dict[str, MadeByHand]:
         """Return how each function that is not HTTP is run by hand."""
-        queues: dict[str, MadeByHand] = {listener.name: listener.run_by_hand for listener in self.queues}
-        return {**queues, **{listener.name: listener.run_by_hand for listener in self.timers}}
+        listeners: list[QueueListener | TimerListener | HubListener] = [*self.queues, *self.timers, *self.hubs]
+        return {listener.name: listener.run_by_hand for listener in listeners}
+
+    def ending(self) -> Sequence[QueueListener | HubListener]:
+        """Return the listeners that have to be told to stop; the others are just cancelled."""
+        return (*self.queues, *self.hubs)
 
 
 async def serve(
@@ -98,6 +105,7 @@ def compose(
     routes: list[Route] = []
     queues: list[QueueListener] = []
     timers: list[TimerListener] = []
+    hubs: list[HubListener] = []
     for function in readable:
         try:
             for output in function.outputs.values():
@@ -107,13 +115,17 @@ def compose(
                 routes.append(read_route(function))
             elif function.trigger.type == "queueTrigger":
                 queues.append(_queue_listener(function, options, storage, dispatch))
+            elif function.trigger.type == "eventHubTrigger":
+                address = read_address(function.trigger, settings)
+                checkpoints = storage.checkpoints()
+                hubs.append(HubListener(function, address, checkpoints, options=options.event_hubs, dispatch=dispatch))
             else:
                 timers.append(_timer_listener(function, dispatch))
         except ValueError as error:
             stopped.append(Stopped(name=function.name, why=f"The '{function.name}' function is in error: {error}"))
         else:
             functions.append(function)
-    return Parts(functions=functions, routes=routes, queues=queues, timers=timers, stopped=stopped)
+    return Parts(functions=functions, routes=routes, queues=queues, timers=timers, hubs=hubs, stopped=stopped)
 
 
 def _queue_listener(function: Function, options: HostOptions, storage: Storage, dispatch: Dispatch) -> QueueListener:
@@ -165,21 +177,21 @@ async def _run(
     await web.SockSite(runner, door).start()
     others = [(f.name, f.trigger.type) for f in parts.functions if f.trigger.type != "httpTrigger"]
     console.list_functions(routes.listing(f"http://localhost:{port}"), others, [item.why for item in parts.stopped])
-    queues = [asyncio.create_task(listener.listen()) for listener in parts.queues]
+    ending = [asyncio.create_task(listener.listen()) for listener in parts.ending()]
     timers = [asyncio.create_task(listener.listen()) for listener in parts.timers]
-    for task in (*queues, *timers):
+    for task in (*ending, *timers):
         task.add_done_callback(_say_why)
     console.say(f"Host started on http://127.0.0.1:{port}")
     await done.wait()
     console.say("Stopping host...")
-    for listener in parts.queues:
+    for listener in parts.ending():
         listener.stop()
-    if queues:
-        await asyncio.wait(queues, timeout=SECONDS_TO_FINISH)
-    for task in (*queues, *timers):
+    if ending:
+        await asyncio.wait(ending, timeout=SECONDS_TO_FINISH)
+    for task in (*ending, *timers):
         task.cancel()
-    await asyncio.gather(*queues, *timers, return_exceptions=True)
-    await asyncio.gather(*(listener.finish(SECONDS_TO_FINISH) for listener in parts.queues))
+    await asyncio.gather(*ending, *timers, return_exceptions=True)
+    await asyncio.gather(*(listener.finish(SECONDS_TO_FINISH) for listener in parts.ending()))
     await runner.cleanup()
 
 

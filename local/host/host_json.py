@@ -1,12 +1,12 @@
 """host.json as typed values, with its overrides from the environment applied.
 
-Only what this host acts on is read: HTTP's route prefix, queues, the function timeout and log levels.
+Only what this host acts on is read: HTTP's route prefix, queues, Event Hubs, the function timeout and log levels.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.host.time_spans import read_time_span
@@ -41,12 +41,33 @@ class QueueOptions:
     base64: bool = True
 
 
+# https://github.com/Azure/azure-sdk-for-net, WebJobs.Extensions.EventHubs EventHubOptions.cs and Azure.Messaging.EventHubs
+# EventProcessorOptions.cs (2026-11): names and defaults. Microsoft's page of host.json still has 10 events a batch.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventHubOptions:
+    """`extensions.eventHubs`. `start` is where a partition without a checkpoint begins, as the client writes it."""
+
+    max_event_batch_size: int = 100
+    min_event_batch_size: int = 1
+    max_wait_time: timedelta = timedelta(minutes=1)
+    batch_checkpoint_frequency: int = 1
+    prefetch_count: int = 300
+    start: str | datetime = "-1"
+    load_balancing_update_interval: timedelta = timedelta(seconds=30)
+    partition_ownership_expiration_interval: timedelta = timedelta(minutes=2)
+
+
+LONGEST_WAIT = timedelta(minutes=10)
+STARTS = {"": "-1", "fromstart": "-1", "fromend": "@latest"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
     """What host.json says, as far as this host obeys it."""
 
     route_prefix: str = "api"
     queues: QueueOptions = QueueOptions()
+    event_hubs: EventHubOptions = EventHubOptions()
     function_timeout: timedelta | None = timedelta(minutes=30)
     log_levels: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,6 +118,7 @@ def _options(tree: Mapping[str, Any]) -> HostOptions:
     return HostOptions(
         route_prefix=str((extensions.get("http") or {}).get("routeprefix", "api")).strip("/"),
         queues=_queue_options(extensions.get("queues") or {}),
+        event_hubs=_event_hub_options(extensions.get("eventhubs") or {}),
         function_timeout=None if timeout == NO_TIMEOUT else read_time_span(timeout),
         log_levels={name: LOG_LEVELS[str(level).lower()] for name, level in levels.items()},
     )
@@ -117,3 +139,58 @@ def _queue_options(section: Mapping[str, Any]) -> QueueOptions:
         max_polling_interval=read_time_span(str(section.get("maxpollinginterval", "00:01:00"))),
         base64=encoding == "base64",
     )
+
+
+def _event_hub_options(section: Mapping[str, Any]) -> EventHubOptions:
+    default = EventHubOptions()
+    numbers = {
+        "maxEventBatchSize": default.max_event_batch_size,
+        "minEventBatchSize": default.min_event_batch_size,
+        "batchCheckpointFrequency": default.batch_checkpoint_frequency,
+        "prefetchCount": default.prefetch_count,
+    }
+    read = {name: int(section.get(name.lower(), number)) for name, number in numbers.items()}
+    for name, number in read.items():
+        least = 0 if name == "prefetchCount" else 1
+        if number < least:
+            raise ValueError(f"{name} is at least {least}, not {number}")
+    if read["minEventBatchSize"] > read["maxEventBatchSize"]:
+        raise ValueError("minEventBatchSize is larger than maxEventBatchSize")
+    wait = _span(section, "maxWaitTime", default.max_wait_time)
+    if not timedelta(0) <= wait <= LONGEST_WAIT:
+        raise ValueError(f"maxWaitTime is at most {LONGEST_WAIT}, not {wait}")
+    return EventHubOptions(
+        max_event_batch_size=read["maxEventBatchSize"],
+        min_event_batch_size=read["minEventBatchSize"],
+        max_wait_time=wait,
+        batch_checkpoint_frequency=read["batchCheckpointFrequency"],
+        prefetch_count=read["prefetchCount"],
+        start=_start(section.get("initialoffsetoptions") or {}),
+        load_balancing_update_interval=_span(
+            section, "loadBalancingUpdateInterval", default.load_balancing_update_interval
+        ),
+        partition_ownership_expiration_interval=_span(
+            section, "partitionOwnershipExpirationInterval", default.partition_ownership_expiration_interval
+        ),
+    )
+
+
+def _span(section: Mapping[str, Any], name: str, default: timedelta) -> timedelta:
+    text = section.get(name.lower())
+    return default if text is None else read_time_span(str(text))
+
+
+def _start(section: Mapping[str, Any]) -> str | datetime:
+    kind = str(section.get("type", "")).lower()
+    if kind != "fromenqueuedtime":
+        if kind not in STARTS:
+            raise ValueError(f"initialOffsetOptions.type is fromStart, fromEnd or fromEnqueuedTime, not {kind!r}")
+        return STARTS[kind]
+    text = str(section.get("enqueuedtimeutc", ""))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"initialOffsetOptions.enqueuedTimeUtc is a time such as 2026-11-20T10:00:00Z, not {text!r}"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -6,14 +6,12 @@ Doing it (delete, copy, hide) is the listener's.
 import base64
 import binascii
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
 
+from local.host.binding_data import merged
 from local.host.datums import Datum
-from local.host.json_printing import float_text, looks_like_json
 
 POISON_SUFFIX = "-poison"
 
@@ -81,11 +79,7 @@ def trigger_input(body: bytes, *, binary: bool) -> Datum:
 
 
 def trigger_metadata(message: Message, given: Datum) -> dict[str, Datum]:
-    """Return the trigger metadata, into which a JSON object given as a string merges its own properties.
-
-    The merge is the real host's (`ApplyBindingData`): names match ignoring case, so `{"id": 7}` replaces the
-    message's id and `{"dequeueCount": "x"}` breaks the invocation. A binary parameter is left alone.
-    """
+    """Return the trigger metadata; a JSON object given as a string merges its properties, a binary one is left alone."""
     metadata = {
         "Id": Datum("string", message.id),
         "DequeueCount": Datum("json", str(message.dequeue_count)),
@@ -94,35 +88,10 @@ def trigger_metadata(message: Message, given: Datum) -> dict[str, Datum]:
         "NextVisibleTime": Datum("json", json.dumps(_moment(message.next_visible))),
         "PopReceipt": Datum("string", message.pop_receipt),
     }
-    if given.type == "string":
-        metadata["QueueTrigger"] = given
-        spelling = {name.lower(): name for name in metadata}
-        for name, datum in _properties(given.value).items():
-            metadata[spelling.get(name.lower(), name)] = datum
-    return metadata
+    if given.type != "string":
+        return metadata
+    return merged({**metadata, "QueueTrigger": given}, given.value)
 
 
 def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S+00:00")
-
-
-def _properties(text: str) -> Mapping[str, Datum]:
-    if not looks_like_json(text):
-        return {}
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(parsed, dict):
-        return {}
-    return {
-        name: _property(value) for name, value in parsed.items() if value is not None and not isinstance(value, list)
-    }
-
-
-def _property(value: Any) -> Datum:
-    if isinstance(value, dict):
-        return Datum("json", json.dumps(value))
-    if isinstance(value, bool):
-        return Datum("string", str(value))
-    return Datum("string", float_text(value) if isinstance(value, float) else str(value))

@@ -1,13 +1,17 @@
-"""Queues as the host uses them: clients by connection setting, made once, with the host's own retries.
+"""Queues and checkpoints as the host uses them: clients by connection setting, queues made once, with the host's own retries.
 
 Which message goes where is decided elsewhere; identity-based connections are not supported locally.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local.host.queue_rules import Message
@@ -17,8 +21,12 @@ from local.host.retries import RetryOptions, persist, read_retry_options
 DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
+HOST_STORAGE = "AzureWebJobsStorage"
+CHECKPOINT_CONTAINER = "azure-webjobs-eventhub"
+# quicker than the client's 15 s: who can't renew an ownership in time loses it
+CHECKPOINT_RETRIES: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2, "retry_total": 3}
 
 
 class Queue:
@@ -82,8 +90,35 @@ def _message(item: object) -> Message:
     )
 
 
+class CheckpointContainer:
+    """The blobs in which hosts write who reads which partition of a hub, and how far that has come."""
+
+    def __init__(self, connection_string: str) -> None:
+        self._connection_string = connection_string
+
+    async def create(self) -> None:
+        """Make the container if it is missing. Not retried: the listener does that."""
+        container = ContainerClient.from_connection_string(
+            self._connection_string, CHECKPOINT_CONTAINER, transport=_transport(), retry_total=0
+        )
+        async with container:
+            with contextlib.suppress(ResourceExistsError):
+                await container.create_container()
+
+    def store(self) -> BlobCheckpointStore:
+        """Open the container for the Event Hubs client; whoever gets it closes it."""
+        return BlobCheckpointStore.from_connection_string(
+            self._connection_string, CHECKPOINT_CONTAINER, transport=_transport(), **CHECKPOINT_RETRIES
+        )
+
+
+def _transport() -> AioHttpTransport:
+    """Make a transport that does not read proxy settings anew, which costs a third of each call."""
+    return AioHttpTransport(use_env_settings=False)
+
+
 class Storage:
-    """All queues that the app's bindings name."""
+    """All queues that the app's bindings name, and the host's checkpoints."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
@@ -103,22 +138,25 @@ class Storage:
             self._queues[key] = Queue(client, read_retry_options(connection, self._settings))
         return self._queues[key]
 
+    def checkpoints(self) -> CheckpointContainer:
+        """Return the container of checkpoints in the host's own storage, raising ValueError if that is not set."""
+        return CheckpointContainer(self._connection_string(HOST_STORAGE))
+
     def _service(self, connection: str) -> QueueServiceClient:
         if connection not in self._services:
-            text = self._settings.get(connection, "")
-            if not text:
-                raise ValueError(
-                    f"Storage account connection string '{connection}' does not exist. Make sure that it is a defined App Setting."
-                )
-            if "usedevelopmentstorage=true" in text.lower().replace(" ", ""):
-                text = DEVELOPMENT_STORAGE
-            transport = AioHttpTransport(
-                use_env_settings=False
-            )  # reading proxy settings anew costs a third of each call
             self._services[connection] = QueueServiceClient.from_connection_string(
-                text, transport=transport, retry_total=0
+                self._connection_string(connection), transport=_transport(), retry_total=0
             )
         return self._services[connection]
+
+    def _connection_string(self, connection: str) -> str:
+        text = self._settings.get(connection, "")
+        if not text:
+            raise ValueError(
+                f"Storage account connection string '{connection}' does not exist. Make sure that it is a defined App Setting."
+            )
+        is_development = "usedevelopmentstorage=true" in text.lower().replace(" ", "")
+        return DEVELOPMENT_STORAGE if is_development else text
 
     async def close(self) -> None:
         """Close every client."""

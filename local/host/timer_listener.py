@@ -1,7 +1,7 @@
 """Fires one timer function by its schedule, in UTC, never while it still runs.
 
 The real host remembers occurrences in a blob (`useMonitor`) and makes up for one that was missed while it was down;
-this one remembers nothing, so nothing is ever past due. Retry policies are not applied either.
+this one remembers nothing, so nothing is ever past due.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import NoReturn
 from local.host.clock import utc_now
 from local.host.console import stamped
 from local.host.datums import Datum
-from local.host.dispatch import FAILURES, Dispatch
+from local.host.dispatch import Dispatch
 from local.host.functions import Function
 
 LONGEST_SLEEP = 3600.0
@@ -41,7 +41,7 @@ class TimerListener:
         return self._function.name
 
     async def listen(self) -> NoReturn:
-        """Fire at every occurrence until cancelled; one that falls into a run is left out."""
+        """Fire at every occurrence until cancelled; one that falls into a run or its retries is left out."""
         if self._at_start:
             await self._fire(f"Timer fired at {stamped(utc_now())} (at start)")
         while True:
@@ -57,8 +57,5 @@ class TimerListener:
 
     async def _fire(self, reason: str) -> None:
         info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
-        try:
-            inputs = {self._function.trigger.name: Datum("json", json.dumps(info))}
-            await self._dispatch.run(self._function, inputs, {}, reason)
-        except FAILURES:
-            return  # an exception neither stops the schedule nor is it retried; dispatch has said it
+        inputs = {self._function.trigger.name: Datum("json", json.dumps(info))}
+        await self._dispatch.persist(self._function, inputs, {}, reason)  # a failure does not stop the schedule

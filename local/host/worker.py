@@ -18,8 +18,9 @@ from typing import Any
 
 from local.host.datums import read_datum, write_datum
 from local.host.frames import FrameProtocol, Header
+from local.host.retry_policy import FIRST, Attempt
 from local.host.worker_index import Loaded, index
-from local.host.worker_invoke import call, running_function
+from local.host.worker_invoke import Invocation, call, running_function
 
 
 class LogHandler(logging.Handler):
@@ -70,7 +71,9 @@ class Worker:
             text = f"{type(error).__name__}: {error}{hint}"
             self.line.send({"kind": "failed", "error": text, "trace": traceback.format_exc()})
             return
-        listed = [{"id": f.id, "name": f.name, "bindings": f.raw_bindings} for f in self._functions.values()]
+        listed = [
+            {"id": f.id, "name": f.name, "bindings": f.raw_bindings, "retry": f.retry} for f in self._functions.values()
+        ]
         self.line.send({"kind": "functions", "functions": listed})
 
     def _frame(self, header: Header, blobs: list[bytes]) -> None:
@@ -88,7 +91,9 @@ class Worker:
             inputs = {entry["name"]: read_datum(entry, blobs) for entry in header["inputs"]}
             metadata = {name: read_datum(entry, blobs) for name, entry in header["metadata"].items()}
             function = self._functions[header["function"]]
-            returned, outputs = await call(function, header["id"], inputs, metadata, self._pool)
+            attempt = Attempt(**header["attempt"]) if "attempt" in header else FIRST
+            invoked = Invocation(id=header["id"], inputs=inputs, metadata=metadata, attempt=attempt)
+            returned, outputs = await call(function, invoked, self._pool)
             answer: list[bytes] = []
             frame: dict[str, Any] = {"return": write_datum(returned, answer)}
             frame["outputs"] = {name: write_datum(datum, answer) for name, datum in outputs.items()}

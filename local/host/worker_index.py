@@ -16,6 +16,8 @@ from typing import Any
 import azure.functions as func
 from azure.functions import meta
 
+from local.host.retry_policy import read_retry_policy
+
 OUT_DIRECTION, INOUT_DIRECTION = 1, 2
 RETURN = "$return"
 
@@ -87,6 +89,7 @@ class Loaded:
     returned: Parameter | None
     may_return: bool
     raw_bindings: tuple[dict[str, Any], ...]
+    retry: Mapping[str, Any] | None = None
 
 
 def index(app: Path, script: str = "function_app.py") -> dict[str, Loaded]:
@@ -150,7 +153,19 @@ def load(function: Any) -> Loaded:
         ),
         may_return=RETURN in bindings or bool(implicit),
         raw_bindings=tuple(json.loads(raw) for raw in function.get_raw_bindings()),
+        retry=_retry(name, function.get_settings_dict("retry_policy")),
     )
+
+
+def _retry(name: str, settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the retry policy as it was written, once it is known that it can be read."""
+    if not settings:
+        return None
+    try:
+        read_retry_policy(settings)
+    except ValueError as error:
+        raise LoadError(_cannot(name, str(error))) from error
+    return settings
 
 
 def _cannot(name: str, why: str) -> str:

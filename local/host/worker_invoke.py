@@ -10,14 +10,16 @@ import json
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 from azure.functions import meta
 
 from local.host.datums import Datum
+from local.host.retry_policy import FIRST, Attempt
 from local.host.worker_index import Loaded, Parameter
 
 running_function: contextvars.ContextVar[str] = contextvars.ContextVar("running_function", default="")
@@ -47,11 +49,32 @@ class TraceContext:
     attributes = Attributes = MappingProxyType[str, str]({})
 
 
-class RetryContext:
-    """No retry: the local host does not apply retry policies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcException:
+    """Why the execution before this one failed."""
 
-    retry_count = max_retry_count = 0
-    exception = None
+    source: str = ""
+    stack_trace: str = ""
+    message: str = ""
+
+
+class RetryContext:
+    """Where this execution stands in its retries: zeros for the first one, and where there is no policy."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.retry_count = attempt.count
+        self.max_retry_count = attempt.most
+        self.exception = RpcException(stack_trace=attempt.trace, message=attempt.error) if attempt.error else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What the host sends for one execution."""
+
+    id: str
+    inputs: Mapping[str, Datum]
+    metadata: Mapping[str, Datum]
+    attempt: Attempt = FIRST
 
 
 class Context(func.Context):
@@ -60,20 +83,19 @@ class Context(func.Context):
     thread_local_storage = _thread_local  # type: ignore[assignment]
     invocation_id = function_name = function_directory = ""  # set on each instance
     trace_context = TraceContext()  # type: ignore[assignment]
-    retry_context = RetryContext()  # type: ignore[assignment]
+    retry_context = RetryContext(FIRST)  # type: ignore[assignment]
 
-    def __init__(self, invocation: str, function: Loaded) -> None:
-        self.invocation_id = invocation
+    def __init__(self, invocation: Invocation, function: Loaded) -> None:
+        self.invocation_id = invocation.id
+        self.retry_context = RetryContext(invocation.attempt)
         self.function_name = function.name
         self.function_directory = function.directory
 
 
-async def call(
-    function: Loaded, invocation: str, inputs: Mapping[str, Datum], metadata: Mapping[str, Datum], pool: Executor
-) -> tuple[Datum, dict[str, Datum]]:
+async def call(function: Loaded, invocation: Invocation, pool: Executor) -> tuple[Datum, dict[str, Datum]]:
     """Run the function and return its typed return value and outputs; whatever it raises comes through."""
-    trigger_metadata = {name: meta.Datum(datum.value, datum.type) for name, datum in metadata.items()}
-    arguments = {name: _decoded(function.inputs[name], datum, trigger_metadata) for name, datum in inputs.items()}
+    metadata = {name: meta.Datum(_wrapped(datum), datum.type) for name, datum in invocation.metadata.items()}
+    arguments = {name: _decoded(function.inputs[name], datum, metadata) for name, datum in invocation.inputs.items()}
     outputs = {name: Out() for name in function.outputs}
     arguments.update(outputs)
     if function.wants_context:
@@ -82,7 +104,7 @@ async def call(
     if function.is_async:
         result = await function.call(**arguments)
     else:
-        result = await asyncio.get_running_loop().run_in_executor(pool, _in_thread(function, invocation, arguments))
+        result = await asyncio.get_running_loop().run_in_executor(pool, _in_thread(function, invocation.id, arguments))
     if result is not None and not function.may_return:
         raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
     written = {
@@ -103,11 +125,20 @@ def _in_thread(function: Loaded, invocation: str, arguments: Mapping[str, Any]) 
 
 
 def _decoded(parameter: Parameter, datum: Datum, metadata: Mapping[str, meta.Datum]) -> Any:
-    data = meta.Datum(_http_value(datum.value) if datum.type == "http" else datum.value, datum.type)
+    data = meta.Datum(_wrapped(datum), datum.type)
     try:
         return parameter.converter.decode(data, trigger_metadata=metadata if parameter.is_trigger else {})
     except NotImplementedError:
         raise TypeError(f"unable to decode incoming TypedData: {datum.type!r} for {parameter.converter!r}") from None
+
+
+def _wrapped(datum: Datum) -> Any:
+    """Return a datum's value in the shape in which azure.functions' converters look for it."""
+    if datum.type == "http":
+        return _http_value(datum.value)
+    if datum.type and datum.type.startswith("collection_"):
+        return SimpleNamespace(**{datum.type.removeprefix("collection_"): datum.value})
+    return datum.value
 
 
 def _http_value(value: Mapping[str, Any]) -> dict[str, Any]:

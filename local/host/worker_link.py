@@ -8,6 +8,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from local.host import console
 from local.host.datums import Datum, read_datum, write_datum
 from local.host.frames import FrameProtocol, Header
+from local.host.retry_policy import Attempt
 
 ROOT = Path(__file__).resolve().parents[2]
 PAUSE_AFTER_FAILED_START = 1.0
@@ -77,6 +79,8 @@ class WorkerLink:
         inputs: Mapping[str, Datum],
         metadata: Mapping[str, Datum],
         patience: float | None = None,
+        *,
+        attempt: Attempt | None = None,
     ) -> tuple[Datum, dict[str, Datum]]:
         """Run a function in the worker, waiting for a worker as long as patience lasts (None: as long as it takes)."""
         while not self._ready.is_set():  # again: a worker may come and die before we get our turn
@@ -88,6 +92,8 @@ class WorkerLink:
             "inputs": [{"name": name, **write_datum(datum, blobs)} for name, datum in inputs.items()],
             "metadata": {name: write_datum(datum, blobs) for name, datum in metadata.items()},
         }
+        if attempt:
+            header["attempt"] = asdict(attempt)
         answer, parts = await self._ask(invocation, header, blobs)
         if "error" in answer:
             raise FunctionFailedError(answer["error"], answer["trace"])

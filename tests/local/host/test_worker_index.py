@@ -10,7 +10,7 @@ import pytest
 
 from local.host.datums import Datum
 from local.host.worker_index import Loaded, LoadError, load
-from local.host.worker_invoke import call
+from local.host.worker_invoke import Invocation, call
 
 
 def loaded(function: Callable[..., Any], *decorate: Callable[[func.FunctionApp], Any]) -> Loaded:
@@ -83,7 +83,7 @@ async def invoke(
     function: Loaded, inputs: dict[str, Datum], metadata: dict[str, Datum]
 ) -> tuple[Datum, dict[str, Datum]]:
     with ThreadPoolExecutor(1) as pool:
-        return await call(function, "invocation", inputs, metadata, pool)
+        return await call(function, Invocation(id="invocation", inputs=inputs, metadata=metadata), pool)
 
 
 async def test_a_sync_function_runs_in_a_thread_and_its_list_becomes_json() -> None:
