@@ -1,0 +1,123 @@
+"""The values of a deployment by name: azd's environment, or a file of lines NAME=value for who deploys without azd.
+
+No value here is a secret. Names: what azd and the person set, what `preprovision` finds, and the outputs of `bicep/main.bicep`.
+https://learn.microsoft.com/azure/developer/azure-developer-cli/manage-environment-variables (2026-01)
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from scripts.provisioning.az import Run, SetupProblem
+
+FOUND: Final[Mapping[str, str]] = {
+    "GRAPH_TENANT_ID": "the tenant whose data is heard",
+    "TENANT_DOMAIN": "its default domain, which Graph wants in an event hub's address",
+    "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID": "object id of Microsoft Graph Change Tracking in it",
+    "GRAPH_CLIENT_ID": "our app registration's client id, unless the managed identity itself asks Graph",
+}
+"""What `preprovision` finds or makes, and the templates take as parameters."""
+
+OUTPUTS: Final[Mapping[str, str]] = {
+    "AZURE_RESOURCE_GROUP": "the resource group",
+    "AZURE_FUNCTION_APP_NAME": "the app",
+    "AZURE_FUNCTION_APP_HOST": "its own host, also where a gateway stands before it",
+    "AZURE_KEY_VAULT_NAME": "the vault",
+    "CLIENT_STATE_KEY_SECRET": "the secret that CLIENT_STATE_KEY refers to",
+    "FORWARD_SIGNING_KEY_SECRET": "the secret that FORWARD_SIGNING_KEY refers to",
+    "ENCRYPTION_CERTIFICATE_NAME": "the certificate's name in the vault",
+    "ENCRYPTION": "keyvault, or keyvault-unwrap where the key never leaves the vault",
+    "IDENTITY_PRINCIPAL_ID": "object id of the app's managed identity",
+    "PUBLIC_BASE_URL": "what Graph can reach, with /api",
+    "EVENT_HUB_NAMESPACE": "the namespace that Graph fills; empty without pull mode",
+    "EVENT_HUB_NAME": "the hub in it; empty without pull mode",
+}
+"""What the templates say they made, and the later steps need."""
+
+CHOICES: Final[Mapping[str, str]] = {
+    "GRAPH_CREDENTIAL": "federated",
+    "EARSHOT_DELIVERY": "webhook",
+}
+"""What a person may set, with what it is otherwise; the templates take the same."""
+
+_LINE: Final = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"?([^"\r\n]*)"?\s*')
+
+
+class Values(Protocol):
+    """Where values are read and kept."""
+
+    def get(self, name: str) -> str:
+        """Give a value; empty if there is none."""
+        ...
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep a value for the templates and for later steps."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class AzdValues:
+    """azd's environment: it reaches a hook as environment variables, and is written with `azd env set`."""
+
+    environ: Mapping[str, str]
+    run: Run
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        """Give a value as this process knows it."""
+        return self.kept.get(name, self.environ.get(name, "")).strip()
+
+    def keep(self, name: str, value: str) -> None:
+        """Have azd keep a value. Raises SetupProblem."""
+        ran = self.run(["azd", "env", "set", name, value])
+        if ran.code != 0:
+            raise SetupProblem(
+                f"azd env set {name}: {ran.err.strip() or 'it failed'}. Run this as a hook of azd, or name a file: --values"
+            )
+        self.kept[name] = value
+
+
+@dataclass(slots=True, kw_only=True)
+class FileValues:
+    """A file of lines NAME=value, as `azd env get-values` prints them; written whole, so that a crash leaves it as it was."""
+
+    path: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        """Give the file's value, else the environment's."""
+        return (self._read().get(name) or self.environ.get(name, "")).strip()
+
+    def keep(self, name: str, value: str) -> None:
+        """Write a value beside the others."""
+        lines = [f'{each}="{text}"\n' for each, text in (self._read() | {name: value}).items()]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_name(f"{self.path.name}.new")
+        new.write_text("".join(lines), encoding="utf-8")
+        new.replace(self.path)
+
+    def _read(self) -> dict[str, str]:
+        return dict(read_values(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}
+
+
+def read_values(text: str) -> Iterator[tuple[str, str]]:
+    """Read lines NAME="value"; others are passed by."""
+    for line in text.splitlines():
+        if found := _LINE.fullmatch(line):
+            yield found[1], found[2]
+
+
+def choice(values: Values, name: str) -> str:
+    """Give what a person chose, or what goes without a choice."""
+    return values.get(name) or CHOICES[name]
+
+
+def need(values: Values, name: str) -> str:
+    """Give a value that must be there. Raises SetupProblem that says where it comes from."""
+    if value := values.get(name):
+        return value
+    if name in OUTPUTS:
+        raise SetupProblem(f"{name} is not known: it is an output of the templates. Run azd provision first")
+    raise SetupProblem(f"{name} is not known: scripts/preprovision.py finds it; run that first")
