@@ -4,12 +4,14 @@ Every method that talks to storage raises StorageError when the request could no
 its hands off the acknowledgement. Nothing here is about Graph's protocol, which is values in `shared.graph`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shared.declaration import Declaration
+from shared.dlp.values import Match
+from shared.findings import FindingCounts, FindingPage, FindingQuery, MessageState, Scan
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import TrustedKeys
@@ -321,6 +323,45 @@ class FeedStore(Protocol):
 
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read up to ``top`` change-log rows: those after a position, oldest first, or those before one, newest first."""
+        ...
+
+
+class Rules(Protocol):
+    """One file of rules, read and compiled."""
+
+    def scan(self, content: Mapping[str, Any]) -> Sequence[Match]:
+        """Find what the rules are about in a Teams message or a mail as Graph serves it.
+
+        Raises ClassifierError where a detector of the user's own fails, and nothing for any content.
+        """
+        ...
+
+
+class FindingStore(Protocol):
+    """Table ``findings``: what is known of each message in which something was found, and the list of all findings."""
+
+    async def apply(self, scan: Scan) -> MessageState:
+        """Take up one scan of one version of a message; what is known of the message now.
+
+        As `shared.findings.merge` has it: in any order, however often. When this returns, the list has every finding of the message;
+        after a crash it has them when the same scan was applied again.
+        """
+        ...
+
+    async def settle(self, state: MessageState, *, told: Collection[str], verdict: str | None) -> None:
+        """Note which alerts are out, and unless None what Teams was told."""
+        ...
+
+    async def page(self, query: FindingQuery, *, after: str, top: int) -> FindingPage:
+        """Read up to ``top`` findings behind a place (`FindingPage.after`; empty is the beginning), the newest first.
+
+        A page may be short, or empty, before the end: it says where to go on. What is found meanwhile stands before the place,
+        so that pages neither repeat nor leave out what was there at the beginning.
+        """
+        ...
+
+    async def count(self, query: FindingQuery, *, most: int) -> FindingCounts:
+        """Count findings by rule, severity and status, and stop after ``most``."""
         ...
 
 
