@@ -31,6 +31,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "maxItems": "it must have {} entries or fewer",
     "minProperties": "it must have {} property",
     "maxProperties": "it must have {} property and no more",
+    "oneOf": "it must have exactly one of {}",
 }
 
 
@@ -68,6 +69,8 @@ def _sentence(error: Any) -> str:
     if form is None:
         return str(error.message)  # what is lacking, or a property that there is not
     wanted = error.validator_value
+    if error.validator == "oneOf":
+        return form.format(", ".join(name for branch in wanted for name in branch["required"]))
     return form.format(" or ".join(map(str, wanted)) if isinstance(wanted, list) else wanted)
 
 

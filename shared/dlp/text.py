@@ -1,0 +1,188 @@
+"""Text as a reader sees it, taken out of what a message is made of: HTML to text, and the same character for what looks the same.
+
+Matches count characters of what comes out here. Tags within a word leave no gap, so that ``4111<b>1111</b>`` is one
+number; blocks end a line, cells a column. Everything here takes time in proportion to its input, whatever that is, and never raises.
+Not here: which parts a message has (`shared.dlp.parts`).
+"""
+
+import html
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Final
+
+LONGEST_SOURCE: Final = 2_000_000
+"""Characters of HTML that are looked at; what is behind them is not read, and said to be unread."""
+
+# A token of HTML: a comment, an element whose text nobody sees, a tag, or what a browser takes for a comment. Each alternative
+# ends at the end of the input at the latest, as browsers do it, and gives nothing back: no input makes this slow.
+# https://html.spec.whatwg.org/multipage/parsing.html#tokenization
+_ATTRIBUTES: Final = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*+"""
+_TOKEN: Final = re.compile(
+    rf"""<(?:
+        !--(?:-?>|.*?(?:--!?>|\Z))
+      | (?:script|style)(?=[\s/>]){_ATTRIBUTES}(?:>.*?(?:</(?:script|style)(?=[\s/>])|\Z)|\Z)
+      | (?P<end>/?)(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)
+      | [!?/][^>]*+(?:>|\Z)
+    )""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+
+# Elements that begin and end a line, as https://html.spec.whatwg.org/multipage/rendering.html has them, and Teams' own codeblock.
+_BLOCK: Final = re.compile(
+    r"""address|article|aside|blockquote|body|br|caption|center|codeblock|dd|details|dialog|div|dl|dt|fieldset|figcaption
+      |figure|footer|form|h[1-6r]|head|header|legend|li|main|menu|nav|ol|opt(?:group|ion)|p|pre|section|summary|table
+      |tbody|textarea|tfoot|thead|title|tr|ul""",
+    re.VERBOSE,
+)
+_CELLS: Final = frozenset({"td", "th"})
+
+_SHOWS_ELSEWHERE: Final = re.compile(
+    r"""(?:^|[\s/"'])(?:href|alt|title)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'>]+))""",
+    re.IGNORECASE,
+)
+
+_HISTORY: Final = re.compile(
+    r"""\b(?:divRplyFwdMsg|appendonsend|mail-editor-reference-message-container|OLK_SRC_BODY_SECTION
+        |gmail_quote|yahoo_quoted|protonmail_quote)\b
+      | border-top:[ ]?solid[ ]\#(?:E1E1E1|B5C4DF)[ ]""",
+    re.VERBOSE,
+)
+"""Ids and classes with which mail programs mark that what follows is the mail that is answered. Nobody publishes them."""
+
+_HISTORY_IN_PLAIN_TEXT: Final = re.compile(
+    r"""^(?:-{2,}[ ]?(?:Original[ ]Message|Forwarded[ ]message|Urspr(?:ü|ue)ngliche[ ]Nachricht)[ ]?-{2,}
+        |_{20,}
+        |(?:On|Am)[ ].{1,200}(?:wrote|schrieb.{0,80}):)[ \t]*$""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+_CITED_LINE: Final = re.compile(r"^[ ]?>[> ]*(.*)\n?", re.MULTILINE)
+
+_SPACES: Final = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
+_LONG_REFERENCE: Final = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
+
+
+@dataclass(slots=True)
+class Texts:
+    """What an HTML or plain text says: in its own words, quoted, and without showing it."""
+
+    body: str = ""
+    quoted: list[str] = field(default_factory=list)
+    attributes: str = ""
+    unread: int = 0
+
+
+def read_html(source: str) -> Texts:
+    """Take the texts out of HTML: what is shown, what is quoted, and where links and pictures say something of their own.
+
+    Comments, scripts and styles are not shown, and left out. So is a quoted mail's text from the body: it is given apart.
+    """
+    reader = _Reader()
+    reader.read(_SPACES.sub(" ", source[:LONGEST_SOURCE]))
+    body, *quoted = (_unescape("".join(pieces)) for pieces in (reader.body, *reader.quoted))
+    # a link that shows its own address would be found twice
+    shown = {word for text in (body, *quoted) for word in text.split()} if reader.attributes else ()
+    attributes = [text for text in map(_unescape, reader.attributes) if text and text not in shown]
+    return Texts(
+        body=body,
+        quoted=[text for text in quoted if text],
+        attributes="\n".join(attributes),
+        unread=max(0, len(source) - LONGEST_SOURCE),
+    )
+
+
+def read_plain_text(source: str) -> Texts:
+    """Take the texts out of a plain text: its own lines, and those it cites."""
+    text = clean(source[:LONGEST_SOURCE]).replace("\r\n", "\n").replace("\r", "\n")
+    history = _HISTORY_IN_PLAIN_TEXT.search(text)
+    quoted = [text[history.end() :].strip()] if history else []
+    own = text[: history.start()] if history else text
+    cited = "\n".join(_CITED_LINE.findall(own)).strip()
+    body = _CITED_LINE.sub("", own).strip()
+    return Texts(
+        body=body, quoted=[each for each in (cited, *quoted) if each], unread=max(0, len(source) - LONGEST_SOURCE)
+    )
+
+
+@dataclass(slots=True)
+class _Reader:
+    body: list[str] = field(default_factory=list)
+    quoted: list[list[str]] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+
+    def read(self, source: str) -> None:
+        into, depth, history, position = self.body, 0, False, 0
+        for token in _TOKEN.finditer(source):
+            into.append(source[position : token.start()])
+            position = token.end()
+            end, name, attributes = token.group("end", "name", "attributes")
+            if name is None:
+                continue
+            name = name.lower()
+            if attributes and not end:
+                self.attributes += (match[match.lastgroup or 0] for match in _SHOWS_ELSEWHERE.finditer(attributes))
+                if not history and "=" in attributes and _HISTORY.search(attributes):
+                    history, into = True, self._quote()
+            if name == "blockquote" and not history:
+                depth = max(0, depth - 1) if end else depth + 1
+                if depth == 1 and not end:
+                    into = self._quote()
+                elif depth == 0:
+                    into = self.body
+            if _BLOCK.fullmatch(name):
+                into.append("\n")
+            elif name in _CELLS:
+                into.append("\t")
+        into.append(source[position:])
+
+    def _quote(self) -> list[str]:
+        self.body.append("\n")
+        self.quoted.append([])
+        return self.quoted[-1]
+
+
+def _unescape(text: str) -> str:
+    if "&" in text:
+        # a number of thousands of digits is no character, and int() raises for it
+        text = html.unescape(_LONG_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return "\n".join(line.strip() for line in clean(text).split("\n")).strip()
+
+
+# -- the same character for what looks the same ----------------------------------------------------------------------
+
+# What Unicode calls dashes, and what looks like one.
+_DASHES: Final = (
+    "\u02d7\u058a\u05be\u1400\u1806\u2010-\u2015\u2043\u2212\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u2e5d\u301c\u3030\u30a0"
+    "\ufe31\ufe32\ufe58\ufe63\uff0d\U00010d6e\U00010ead"
+)
+# What has no width of its own: format characters, fillers, variation selectors, tags.
+_WIDTHLESS: Final = (
+    "\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_STRANGE: Final = re.compile(
+    f"(?P<digit>(?![0-9])\\d)|(?P<dash>[{_DASHES}])|(?P<widthless>[{_WIDTHLESS}])|(?P<space>\u1680)"
+    "|(?P<line>[\u2028\u2029])|(?P<broken>[\ud800-\udfff])"
+)
+_ALIKE: Final = {"dash": "-", "widthless": "", "space": " ", "line": "\n", "broken": "\N{REPLACEMENT CHARACTER}"}
+_OVER_A_DIGIT: Final = re.compile("(?<=[0-9])[\u0300-\u036f\u20d0-\u20f0]+")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Write a text with one character for all that look the same, and none for what nobody sees.
+
+    Compatibility forms become plain (NFKC: full-width, mathematical, circled, non-breaking), decimal digits ASCII, dashes
+    hyphens; zero-width characters, soft hyphens, controls and marks over digits go. Cleaning twice changes nothing.
+    """
+    if not text.isascii():
+        # a format character between a letter and its accent keeps NFKC from joining them, hence once before and once after
+        text = unicodedata.normalize("NFKC", _STRANGE.sub(_plain, text))
+        text = _OVER_A_DIGIT.sub("", _STRANGE.sub(_plain, text))
+    return _CONTROLS.sub("", text)
+
+
+def _plain(match: re.Match[str]) -> str:
+    kind = match.lastgroup or ""
+    return str(unicodedata.decimal(match[0])) if kind == "digit" else _ALIKE[kind]
