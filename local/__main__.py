@@ -15,6 +15,8 @@ PARTS = {
     "up": "run everything and keep it running",
     "learn": "walk through docs/learn.md, a step for each press of Enter",
     "keys": "make local keys and local.settings.json where they are absent",
+    "cost": "reckon what a deployment costs a month, and what the next million notifications cost",
+    "scale": "tell which limit is met first at so many changes a day, and what moves it",
     "bench": "measure the promises and print each beside its target",
 }
 

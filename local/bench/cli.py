@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.bench.ack import ProbeError, measure_ack
+from local.bench.envelope_cost import measure_envelope
 from local.bench.figures import Figure
 from local.bench.latency import measure_latency
 from local.bench.many_subscriptions import measure_many
@@ -75,6 +76,7 @@ def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Fi
         "ack": lambda material, quick: measure_ack(material, quick=quick),
         "opening": lambda material, quick: measure_opening(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
+        "envelope": lambda material, quick: measure_envelope(material, quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),
         "subscriptions": lambda _, quick: measure_many(quick=quick, plot=plot),
         "simulator": lambda _, quick: measure_simulator(quick=quick),

@@ -1,6 +1,7 @@
-"""What notifications cost in requests to storage, counted in Azurite's own log while the app runs in its host.
+"""What notifications cost while the app runs in its host: requests to storage by Azurite's own log, lines logged, CPU of the worker.
 
-Bodies of sixty basic notifications go to a handler that writes nothing to storage. Not counted: polls that found nothing.
+Not counted: polls that found nothing. What the design promises is counted with bodies of sixty basic notifications and a handler
+that writes nothing to storage; `local.bench.envelope_cost` looks at other bodies.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,15 +34,31 @@ _ITEMS = 60
 _BODIES, _QUICK_BODIES = 20, 4
 _WITHIN_SECONDS = 60.0
 _STARTED = "Host started on "
+_OF_THE_HOST = re.compile(rb"\[\S+\] (Executing|Executed) 'Functions\.")
 _FOUND = re.compile(rb" (\S+) debug: Serializer: Raw response body string is [^\n]*<QueueMessage>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What so many bodies of so many items have cost."""
+
+    bodies: int
+    items: int
+    requests: Counter[str]
+    log_lines: int
+    log_bytes: int
+    cpu_seconds: float
+    """Of the process that runs the app's code; the real host's own is not in it."""
 
 
 def measure_storage(material: Material, *, quick: bool = False) -> list[Figure]:
     """Run the app and count."""
-    return asyncio.run(_measure(material, _QUICK_BODIES if quick else _BODIES))
+    bodies = _QUICK_BODIES if quick else _BODIES
+    return _figures(asyncio.run(observe(material, bodies=bodies, items=_ITEMS)))
 
 
-async def _measure(material: Material, bodies: int) -> list[Figure]:
+async def observe(material: Material, *, bodies: int, items: int) -> Observed:
+    """Send bodies one after the other, and look at what they cost; what they tell of is forwarded to a sink."""
     sink = Sink(secret=make_signing_key())
     await sink.start()
     try:
@@ -49,19 +67,31 @@ async def _measure(material: Material, bodies: int) -> list[Figure]:
             host = await _start_host(material, azurite, sink)
             try:
                 address = (await host.wait_for_line(_STARTED, within=_WITHIN_SECONDS)).removeprefix(_STARTED)
+                deliver = _Deliveries(material=material, address=address, sink=sink, items=items)
                 log = RequestLog(azurite)
-                await _deliver(material, address, "warm", sink, 0)
+                await deliver.one("warm")
                 await _drained(log, 1)  # tables and queues are made once, and are no notification's cost
                 log = RequestLog(azurite)
+                said, worker = host.log.stat().st_size, await _worker(address)
+                spent = cpu_seconds(worker)
                 for number in range(bodies):
-                    await _deliver(material, address, f"b{number}", sink, (number + 1) * _ITEMS)
+                    await deliver.one(f"b{number}")
                 await _drained(log, bodies)
+                spent = cpu_seconds(worker) - spent
+                lines = logged(host.log.read_bytes()[said:])
                 counted = countable(log.read(), answered_with_messages(log.text()))
             finally:
                 await host.stop()
     finally:
         await sink.stop()
-    return _figures(counted, bodies)
+    return Observed(
+        bodies=bodies,
+        items=items,
+        requests=counted,
+        log_lines=len(lines),
+        log_bytes=sum(map(len, lines)),
+        cpu_seconds=spent,
+    )
 
 
 def countable(requests: Sequence[StorageRequest], answered_with_messages: frozenset[str]) -> Counter[str]:
@@ -79,13 +109,18 @@ def answered_with_messages(log: bytes) -> frozenset[str]:
     return frozenset(found[1].decode("ascii", "replace") for found in _FOUND.finditer(log))
 
 
+def logged(console: bytes) -> Sequence[bytes]:
+    """Pick the lines that reach Application Insights: host.json keeps the host's own about every invocation out of it."""
+    return [line for line in console.splitlines() if not _OF_THE_HOST.match(line)]
+
+
 def _is_poll(request: StorageRequest) -> bool:
     return request.method == "GET" and request.path.endswith("/messages")
 
 
-def _figures(counted: Counter[str], bodies: int) -> list[Figure]:
-    total = counted.total()
-    note = ", ".join(f"{count / bodies:.2g} {kind}" for kind, count in counted.most_common())
+def _figures(seen: Observed) -> list[Figure]:
+    total, bodies = seen.requests.total(), seen.bodies
+    note = ", ".join(f"{count / bodies:.2g} {kind}" for kind, count in seen.requests.most_common())
     return [
         Figure(name="storage requests a notification", value=total / bodies / _ITEMS, unit="", target=0.1),
         Figure(name="storage requests an envelope of 60", value=total / bodies, unit="", target=6, note=note),
@@ -120,17 +155,43 @@ async def _start_host(material: Material, azurite: Azurite, sink: Sink) -> Runni
     return await start("the host", command, folder=ROOT, environ=environ, log=Path(material.folder / "host.log"))
 
 
-async def _deliver(material: Material, address: str, series: str, sink: Sink, before: int) -> None:
-    """Send one body and wait until its changes have arrived."""
-    document = {"value": [material.item(number, rich=False, series=series) for number in range(_ITEMS)]}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{address}/api/notifications", json=document) as answer,
-    ):
-        answer.raise_for_status()
-    async with asyncio.timeout(_WITHIN_SECONDS):
-        while len(sink.received) < before + _ITEMS:  # noqa: ASYNC110 - the demo's sink keeps a list
-            await asyncio.sleep(0.01)
+@dataclass(slots=True, kw_only=True)
+class _Deliveries:
+    """Bodies that follow each other: each is sent when everything before it has arrived."""
+
+    material: Material
+    address: str
+    sink: Sink
+    items: int
+    sent: int = 0
+
+    async def one(self, series: str) -> None:
+        """Send one body and wait until its changes have arrived."""
+        document = {"value": [self.material.item(number, rich=False, series=series) for number in range(self.items)]}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.address}/api/notifications", json=document) as answer,
+        ):
+            answer.raise_for_status()
+        self.sent += self.items
+        async with asyncio.timeout(_WITHIN_SECONDS):
+            while len(self.sink.received) < self.sent:  # noqa: ASYNC110 - the demo's sink keeps a list
+                await asyncio.sleep(0.01)
+
+
+async def _worker(address: str) -> int:
+    """Find the process that runs the app's code."""
+    async with aiohttp.ClientSession() as session, session.get(f"{address}/admin/host/status") as answer:
+        return int((await answer.json(content_type=None))["worker"]["pid"])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Read what a process has spent so far; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _drained(log: RequestLog, messages: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from local.azurite.emulator import Azurite
 from local.azurite.request_log import RequestLog, StorageRequest
-from local.bench.storage_cost import answered_with_messages, countable
+from local.bench.storage_cost import answered_with_messages, countable, logged
 from local.emulation import EmulatorError
 
 
@@ -32,6 +32,15 @@ def test_polls_that_found_nothing_cost_nothing() -> None:
         "POST /$batch": 2,
         "GET /subscriptions": 1,
     }
+
+
+def test_what_the_host_says_of_every_invocation_is_not_logged() -> None:
+    console = (
+        b"[2026-11-30T03:20:06.435Z] Executing 'Functions.processor' (Reason='New queue message', Id=1)\n"
+        b"[2026-11-30T03:20:06.438Z] shared.pipeline: envelope via=webhook items=1 endings=handled:1 ms=4.3 age_ms=8.5\n"
+        b"[2026-11-30T03:20:06.439Z] Executed 'Functions.processor' (Succeeded, Id=1, Duration=5ms)\n"
+    )
+    assert [line[27:42] for line in logged(console)] == [b"shared.pipeline"]
 
 
 @pytest.fixture
