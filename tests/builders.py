@@ -25,6 +25,7 @@ from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
 from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import PUBLISHER_APP_ID, TokenJudge, TrustedKeys
 from shared.intake import Policy
+from shared.pull_intake import HubEvent
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
@@ -122,6 +123,30 @@ def body(*items: object, tokens: Sequence[str] | None = None) -> bytes:
     if tokens is not None:
         collection["validationTokens"] = tokens
     return json.dumps(collection).encode()
+
+
+def over_hub(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an item one that comes over an event hub: with a clientState that was minted for it."""
+    return dict(item) | {"clientState": client_state(delivery="eventhub")}
+
+
+def hub_event(*items: object, number: int = 0, partition: str = "0", raw: bytes | None = None) -> HubEvent:
+    """An event as the hub keeps it: the items, made its own, or any bytes. One reaches the hub each second."""
+    ours = [over_hub(item) if isinstance(item, dict) else item for item in items]
+    return HubEvent(
+        body=body(*ours) if raw is None else raw,
+        partition=partition,
+        offset=str(number * 1000),
+        sequence_number=number,
+        enqueued=NOW - timedelta(minutes=10) + timedelta(seconds=number),
+    )
+
+
+def probe() -> dict[str, Any]:
+    """What Graph sends into a hub when a subscription is made."""
+    names = ("resource", "clientState", "tenantId", "subscriptionId")
+    text = "Validation: Testing client application reachability for subscription Request-Id: 5f3c1a64"
+    return dict.fromkeys(names, "NA") | {"changeType": text, "subscriptionExpirationDateTime": "2026-11-21T11:00:00Z"}
 
 
 def payload(name: str, *, tenant_id: str = TENANT, state: str | None = None) -> dict[str, Any]:

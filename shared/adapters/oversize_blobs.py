@@ -7,6 +7,9 @@ runs the subscriptions to make.
 from shared.adapters.storage import Storage
 from shared.graph.additional_payload import CONTAINER
 
+_NO_SUCH_RANGE = 416
+"""What storage answers where the first bytes of an empty blob are asked for."""
+
 
 class OversizeBlobs:
     """What Graph wrote there."""
@@ -16,7 +19,7 @@ class OversizeBlobs:
 
     async def get(self, name: str, *, at_most: int) -> bytes | None:
         """Fetch the beginning of a blob; None if it, or the container, is not there."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - heavy, on first use
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError  # noqa: PLC0415 - heavy, on first use
 
         blob = self._storage.found_container(CONTAINER).get_blob_client(name)
         with self._storage.errors():
@@ -25,3 +28,7 @@ class OversizeBlobs:
                 return await stream.readall()
             except ResourceNotFoundError:
                 return None
+            except HttpResponseError as problem:
+                if problem.status_code == _NO_SUCH_RANGE:
+                    return b""
+                raise
