@@ -5,6 +5,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class World:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     progress: TextIO = field(default_factory=lambda: sys.stderr)
     pause: float = 10.0
+    sleep: Callable[[float], None] = time.sleep
 
 
 def before_provision(arguments: Sequence[str], environ: Mapping[str, str], world: World | None = None) -> int:
@@ -78,7 +80,7 @@ class _Command:
             values = FileValues(path=options.values, environ=environ)
         reporter = Reporter(progress=world.progress)
         patience, pause = options.patience, world.pause
-        az = Az(run=world.run, dry=options.dry_run, patience=patience, pause=pause, say=reporter.say)
+        az = Az(run=world.run, dry=options.dry_run, patience=patience, pause=pause, sleep=world.sleep, say=reporter.say)
         return cls(name=name, options=options, world=world, values=values, az=az, reporter=reporter)
 
     def run(self, list_steps: "_ListSteps") -> int:
@@ -86,6 +88,7 @@ class _Command:
         dry = " (dry run: nothing is changed)" if self.az.dry else ""
         self.reporter.say(f"{self.name}{dry}")
         try:
+            self._take_outputs()
             steps = list_steps(self, self._derive())
         except SetupProblem as problem:
             self.reporter.say(f"  {problem}")
@@ -96,6 +99,17 @@ class _Command:
         if well:
             self._farewell()
         return 0 if well else _FAILED
+
+    def _take_outputs(self) -> None:
+        path = self.options.outputs
+        if path is None:
+            return
+        if not isinstance(self.values, FileValues):
+            raise SetupProblem("--outputs goes with --values: azd keeps the outputs itself")
+        try:
+            self.values.keep_outputs(path.read_text(encoding="utf-8"))
+        except OSError as problem:
+            raise SetupProblem(f"{path} cannot be read: {problem}") from problem
 
     def _derive(self) -> Derived:
         path = self.options.subscriptions
@@ -156,6 +170,12 @@ def _parser(name: str) -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="read and keep values in this file of lines NAME=value, instead of azd's environment",
+    )
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="with --values: take the templates' outputs from this file, as az deployment sub show --query properties.outputs prints them",
     )
     parser.add_argument(
         "--subscriptions",

@@ -4,6 +4,7 @@ No value here is a secret. Names: what azd and the person set, what `preprovisio
 https://learn.microsoft.com/azure/developer/azure-developer-cli/manage-environment-variables (2026-01)
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -97,6 +98,17 @@ class FileValues:
         new = self.path.with_name(f"{self.path.name}.new")
         new.write_text("".join(lines), encoding="utf-8")
         new.replace(self.path)
+
+    def keep_outputs(self, printed: str) -> None:
+        """Keep what a deployment by `az` printed: names with a type and a value each. Raises SetupProblem."""
+        try:
+            # the resource manager prints names with other capitals than the template's
+            by_name = {name.lower(): str(each["value"]) for name, each in json.loads(printed).items()}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+            raise SetupProblem(f"these are not the outputs of bicep/main.bicep: {problem!r}") from problem
+        for name in OUTPUTS:
+            if name.lower() in by_name:
+                self.keep(name, by_name[name.lower()])
 
     def _read(self) -> dict[str, str]:
         return dict(read_values(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}

@@ -20,7 +20,7 @@ from scripts.provisioning.values import Values, need
 SECRETS_OFFICER: Final = "the role Key Vault Secrets Officer"
 CERTIFICATES_OFFICER: Final = "the role Key Vault Certificates Officer"
 WEBSITE: Final = "the role Website Contributor on the app"
-REFERENCES: Final = "2024-04-01"
+REFERENCES: Final = "2022-03-01"
 _KEY_BYTES: Final = 32
 
 
