@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.graph.resource import Resource
-from shared.ports import Clock, FeedStore, Graph, Target
+from shared.ports import Clock, FeedStore, FindingStore, Graph, Rules, Target
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,10 +49,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What handlers may use. ``options`` is what the subscription's ``handlers`` list tells this handler."""
+    """What handlers may use. ``options`` is what the subscription's ``handlers`` list tells this handler.
+
+    ``rules`` gives a file of DLP rules by its path in the app's folder, and raises SettingsError if it is not in order.
+    """
 
     now: Clock
     feed: FeedStore
+    findings: FindingStore
+    rules: Callable[[str], Rules]
     graph: Graph
     target: Callable[[Mapping[str, Any]], Target]
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -9,19 +9,21 @@ import contextlib
 import logging
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 
 import shared.handlers
-from blueprints import eventhub, feed, health, manage, processor, subscriptions, sweep, webhook
+from blueprints import eventhub, feed, findings, health, manage, processor, subscriptions, sweep, webhook
 from shared.adapters.credential import graph_scope, make_credential, only_home
 from shared.adapters.feed_table import FeedTable
+from shared.adapters.finding_table import FindingTable
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.heard_table import HeardTable
 from shared.adapters.hub_mark_table import HubMarkTable
@@ -32,6 +34,7 @@ from shared.adapters.ledger_table import LedgerTable
 from shared.adapters.oversize_blobs import OversizeBlobs
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
+from shared.adapters.rule_files import RuleFiles
 from shared.adapters.scope_table import GapTable, ScopeTable
 from shared.adapters.signing_keys import AuthorityKeys
 from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
@@ -41,12 +44,17 @@ from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
 from shared.catch_up import CatchUp
 from shared.change import Services
-from shared.declaration import Declaration, read_declaration
+from shared.classifiers import find_classifiers
+from shared.declaration import Declaration, DeclaredSubscription, read_declaration
 from shared.declared_state import FileDeclared
 from shared.dispatch import find_handlers
+from shared.dlp.rules import read_rules
+from shared.dlp_options import read_dlp_options
 from shared.errors import SettingsError, StorageError
 from shared.feed_reading import FeedReading
+from shared.finding_reading import FindingReading
 from shared.forwarding import read_endpoint
+from shared.graph.catalogue import find as find_resource
 from shared.graph.client_state import key_fingerprint
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
@@ -115,6 +123,7 @@ class Composition:
             "processor": lambda: [processor.build(self.pipeline)],
             "subscriptions": self._keep_subscriptions,
             "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
+            "findings": lambda: [findings.build(FindingReading(store=self.finding_table, now=utc_now))],
         }
         absent = {"live": "live clients are not in this version"}
         if self.settings.asks_for_pull_mode:
@@ -205,6 +214,11 @@ class Composition:
     def feed_table(self) -> FeedTable:
         """Table ``feed``."""
         return FeedTable(self.storage, utc_now)
+
+    @cached_property
+    def finding_table(self) -> FindingTable:
+        """Table ``findings``."""
+        return FindingTable(self.storage)
 
     @cached_property
     def subscription_table(self) -> SubscriptionTable:
@@ -303,6 +317,11 @@ class Composition:
         return find_handlers(shared.handlers)
 
     @cached_property
+    def rule_files(self) -> RuleFiles:
+        """DLP rules in the app's folder, which may name the classifiers in `shared/handlers/`."""
+        return RuleFiles(_ROOT, lambda text: read_rules(text, classifiers=find_classifiers(shared.handlers)))
+
+    @cached_property
     def declared(self) -> FileDeclared:
         """The declared subscriptions, looked at once already: what is wrong with them is in the log at start."""
         declared = FileDeclared(
@@ -327,19 +346,42 @@ class Composition:
         return read_declaration(
             text,
             known_handlers=known,
-            check_handler=self._problems_with_target,
+            check_handler=self._problems_with_options,
             tenants=tenants,
             pull_mode=pull_mode,
         )
 
-    def _problems_with_target(self, choice: HandlerChoice) -> Sequence[str]:
-        if choice.name != "forward":
-            return ()
+    def _problems_with_options(self, choice: HandlerChoice, declared: DeclaredSubscription) -> Sequence[str]:
+        """Say what is wrong with what a handler is told; one that is not in the table checks its options itself."""
+        checks: Mapping[str, Callable[[Mapping[str, Any], DeclaredSubscription], Iterator[str]]] = {
+            "forward": self._problems_with_target,
+            "dlp": self._problems_with_dlp,
+        }
+        return tuple(checks[choice.name](choice.options, declared)) if choice.name in checks else ()
+
+    def _problems_with_target(self, options: Mapping[str, Any], _: DeclaredSubscription) -> Iterator[str]:
         try:
-            read_endpoint(choice.options, self.settings.environ)
+            read_endpoint(options, self.settings.environ)
         except SettingsError as problem:
-            return problem.problems
-        return ()
+            yield from problem.problems
+
+    def _problems_with_dlp(self, options: Mapping[str, Any], declared: DeclaredSubscription) -> Iterator[str]:
+        try:
+            told = read_dlp_options(options)
+        except SettingsError as problem:
+            yield from problem.problems
+            return
+        try:
+            self.rule_files(told.rules)
+        except SettingsError as problem:
+            yield from (f"dlp, {told.rules}: {each}" for each in problem.problems)
+        if told.alert is not None:
+            yield from (f"dlp, alert: {each}" for each in self._problems_with_target(told.alert, declared))
+        entry = find_resource(declared.resource)
+        if entry is not None and entry.odata_type not in {"chatMessage", "message"}:
+            yield "dlp is for Teams messages and mail, and this resource is neither"
+        elif entry is not None and entry.odata_type != "chatMessage" and told.violation is not None:
+            yield "dlp: policyViolation is for Teams messages, and this resource is mail"
 
     @cached_property
     def key_vault(self) -> KeyVault | None:
@@ -405,7 +447,14 @@ class Composition:
         )
         handling = Handling(
             ledger=self.ledger,
-            services=Services(now=utc_now, feed=self.feed_table, graph=self.graph, target=self.targets),
+            services=Services(
+                now=utc_now,
+                feed=self.feed_table,
+                findings=self.finding_table,
+                rules=self.rule_files,
+                graph=self.graph,
+                target=self.targets,
+            ),
             handler_timeout=self.settings.handler_timeout,
             now=utc_now,
             new_id=_new_id,

@@ -28,8 +28,8 @@ from shared.tenants import Tenants
 USER: Final = "{user}"
 """What stands for the user in the resource of an entry for many."""
 
-CheckHandler = Callable[[HandlerChoice], Iterable[str]]
-"""Says what is wrong with one entry of a ``handlers`` list: its name, or its options."""
+CheckHandler = Callable[[HandlerChoice, "DeclaredSubscription"], Iterable[str]]
+"""Says what is wrong with one entry of a ``handlers`` list: its name, or its options, for this subscription."""
 
 _SCHEMA = "subscriptions.schema.json"
 _FILE = "the subscriptions file"
@@ -263,4 +263,4 @@ def _problems_with_handlers(
             sentence = f"there is no handler {choice.name!r}; there are {', '.join(sorted(known)) or 'none'}"
             yield ("handlers", index), sentence
         else:
-            yield from ((("handlers", index), sentence) for sentence in (check(choice) if check else ()))
+            yield from ((("handlers", index), sentence) for sentence in (check(choice, declared) if check else ()))

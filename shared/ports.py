@@ -13,6 +13,7 @@ from shared.declaration import Declaration
 from shared.dlp.values import Match
 from shared.findings import FindingCounts, FindingPage, FindingQuery, MessageState, Scan
 from shared.graph.encrypted_content import EncryptionKey
+from shared.graph.resource import Resource
 from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import TrustedKeys
 
@@ -329,8 +330,8 @@ class FeedStore(Protocol):
 class Rules(Protocol):
     """One file of rules, read and compiled."""
 
-    def scan(self, content: Mapping[str, Any]) -> Sequence[Match]:
-        """Find what the rules are about in a Teams message or a mail as Graph serves it.
+    def scan(self, content: Mapping[str, Any], *, resource: Resource | None = None) -> Sequence[Match]:
+        """Find what the rules are about in a Teams message or a mail as Graph serves it, which lies at ``resource``.
 
         Raises ClassifierError where a detector of the user's own fails, and nothing for any content.
         """

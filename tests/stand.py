@@ -16,6 +16,7 @@ from shared.adapters.memory import (
     Outage,
 )
 from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
+from shared.adapters.memory_findings import MemoryFindingStore
 from shared.adapters.memory_pull import MemoryHubMarks, MemoryOversizePayloads
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.catch_up import CatchUp
@@ -31,7 +32,7 @@ from shared.ledger import Ledger
 from shared.opener import Opener
 from shared.oversize import Oversize
 from shared.pipeline import Pipeline
-from shared.ports import Clock, Declared, Graph, Queue
+from shared.ports import Clock, Declared, Graph, Queue, Rules
 from shared.pull import Pull
 from shared.reception import Reception, Reply
 from shared.retrying import Schedule
@@ -122,6 +123,8 @@ class Stand:
         self.oversize = Oversize(store=self.oversize_store, now=self.clock, largest=self.policy.max_body_bytes)
         self.ledger_store = MemoryLedgerStore(outage=self.outage)
         self.feed = MemoryFeedStore(now=self.clock, outage=self.outage)
+        self.findings = MemoryFindingStore(outage=self.outage)
+        self.rules: dict[str, Rules] = {}
         self.subscriptions = MemorySubscriptionStore(rows={builders.NAME: builders.live()})
         self.encryption_keys = MemoryEncryptionKeys([builders.encryption_key()])
         self.signing_keys = MemorySigningKeys()
@@ -171,7 +174,14 @@ class Stand:
     def handling(self) -> Handling:
         return Handling(
             ledger=self.ledger,
-            services=Services(now=self.clock, feed=self.feed, graph=self.graph, target=self._target),
+            services=Services(
+                now=self.clock,
+                feed=self.feed,
+                findings=self.findings,
+                rules=self.rules.__getitem__,
+                graph=self.graph,
+                target=self._target,
+            ),
             handler_timeout=HANDLER_TIMEOUT,
             now=self.clock,
             new_id=self.new_id,

@@ -8,11 +8,14 @@ crash, so it should write in ways that bear repetition.
 
     @on("teams/{team}/channels/{channel}/messages/{message}", change="created")
     async def announce(change: Change, services: Services) -> None: ...
+
+A function that wears `@classifier("name")` finds things in text that no pattern can; rules of `dlp` name it.
 """
 
 from shared.change import Change, Services
+from shared.classifiers import classifier
 from shared.dispatch import on
 from shared.errors import GiveUp, RetryLater
 from shared.routing import ANY
 
-__all__ = ["ANY", "Change", "GiveUp", "RetryLater", "Services", "on"]
+__all__ = ["ANY", "Change", "GiveUp", "RetryLater", "Services", "classifier", "on"]

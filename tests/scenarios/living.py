@@ -36,6 +36,7 @@ from shared.adapters.credential import Credential
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.memory import MemoryFeedStore, MemoryLedgerStore, MemoryPayloads, MemoryQueue, Outage
 from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
+from shared.adapters.memory_findings import MemoryFindingStore
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.signing_keys import AuthorityKeys
@@ -206,7 +207,14 @@ class App:
         )
         handling = Handling(
             ledger=ledger,
-            services=Services(now=now, feed=kept.feed, graph=life.graph, target=lambda _: _Target(life.sink, now)),
+            services=Services(
+                now=now,
+                feed=kept.feed,
+                findings=MemoryFindingStore(),
+                rules=lambda path: {}[path],
+                graph=life.graph,
+                target=lambda _: _Target(life.sink, now),
+            ),
             handler_timeout=timedelta(seconds=60),
             now=now,
             new_id=life.new_id,

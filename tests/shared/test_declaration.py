@@ -236,7 +236,7 @@ def test_an_instance_that_hears_the_same_as_somebody_else_is_a_problem() -> None
 def test_a_handler_is_asked_about_by_whoever_knows_it() -> None:
     with pytest.raises(SettingsError) as caught:
         read_declaration(
-            _write(TEAMS), known_handlers=None, check_handler=lambda choice: ["bad"] if choice.options else []
+            _write(TEAMS), known_handlers=None, check_handler=lambda choice, _: ["bad"] if choice.options else []
         )
 
     assert caught.value.problems == ("subscription 'teams-messages': bad (line 11, $.subscriptions[0].handlers[1])",)
