@@ -13,7 +13,6 @@ from shared.dlp.values import Classifier, ClassifierError
 Span = tuple[int, int]
 """Where something begins and ends."""
 
-_LONGEST_CHECKED: Final = 100
 _UNSPACED: Final = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
@@ -65,9 +64,7 @@ class PatternDetector:
     def _accept(self, data: bytes, start: int, end: int) -> bool:
         if self.alone and not stands_alone(data, start, end):
             return False
-        if self.check is None:
-            return True
-        return end - start <= _LONGEST_CHECKED and self.check(data[start:end].decode(errors="replace"))
+        return self.check is None or self.check(data[start:end].decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,10 @@ def _is_nino(text: str) -> bool:
     return text[:2].upper() not in _NO_NINO
 
 
+def _is_ssn(text: str) -> bool:
+    return load_check("us.ssn")(text.replace(" ", "-"))
+
+
 def _is_jwt(text: str) -> bool:
     header = text.partition(".")[0]
     try:
@@ -161,7 +165,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "be-nn": Kind(
         what="Belgium, rijksregisternummer",
-        pattern=r"\b\d{2}\.?\d{2}\.?\d{2}-?\d{3}\.?\d{2}\b",
+        pattern=r"\b\d{2}[. ]?\d{2}[. ]?\d{2}[\- ]?\d{3}[. ]?\d{2}\b",
         check="be.nn",
         alone=True,
     ),
@@ -230,7 +234,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "us-ssn": Kind(
         what="United States, social security number, with its dashes or spaces; it has no check digit",
         pattern=r"\b\d{3}(?:-\d{2}-| \d{2} )\d{4}\b",
-        check="us.ssn",
+        check=_is_ssn,
         alone=True,
         weak=True,
     ),
