@@ -14,6 +14,7 @@ TENANT_ID: Final = "7e4a0000-0000-4000-8000-000000007e4a"
 SUBSCRIPTION_ID: Final = "5b5c0000-0000-4000-8000-000000005b5c"
 IDENTITY: Final = "1de50000-0000-4000-8000-000000001de5"
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
+HUB: Final = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-test/providers/Microsoft.EventHub/namespaces/evhns-x/eventhubs/notifications"
 WHEN: Final = "2026-11-30T12:00:00+00:00"
 _NAMESPACE: Final = uuid.UUID("ea450000-0000-4000-8000-00000000ea45")
 
@@ -97,17 +98,17 @@ def provisioned(state: Mapping[str, Any], *, references: Mapping[str, str]) -> d
     """Do what the templates do, as far as the hooks see it: a vault, an app with references into it, and outputs for azd."""
     values = {
         "AZURE_RESOURCE_GROUP": "rg-test",
-        "AZURE_FUNCTION_APP_NAME": "func-earshot-x",
-        "AZURE_KEY_VAULT_NAME": "kv-x",
+        "FUNCTION_APP_NAME": "func-earshot-x",
+        "KEY_VAULT_NAME": "kv-x",
         "CLIENT_STATE_KEY_SECRET": "client-state-key",
         "FORWARD_SIGNING_KEY_SECRET": "forward-signing-key",
         "ENCRYPTION_CERTIFICATE_NAME": "notifications",
-        "ENCRYPTION": "keyvault",
+        "ENCRYPTION_KEYS": "keyvault:https://kv-x.vault.azure.net/certificates/notifications",
         "IDENTITY_PRINCIPAL_ID": IDENTITY,
         "PUBLIC_BASE_URL": "https://func-earshot-x.azurewebsites.net/api",
     }
     pulls = state["azd"].get("EARSHOT_DELIVERY", "webhook") != "webhook"
-    values |= {"EVENT_HUB_NAMESPACE": "evhns-x", "EVENT_HUB_NAME": "notifications"} if pulls else {}
+    values |= {"EVENT_HUB_RESOURCE_ID": HUB} if pulls else {}
     site = {"masterKey": "master-key-of-the-stand-in", "references": dict(references), "resolved": []}
     vaults = state["vaults"] or {
         "kv-x": {"secrets": {}, "deletedSecrets": {}, "certificates": {}, "deletedCertificates": {}}

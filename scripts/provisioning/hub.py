@@ -31,7 +31,7 @@ class Hub:
 
         https://learn.microsoft.com/graph/change-notifications-delivery-event-hubs (2026-04)
         """
-        hub = self._hub()
+        hub = self.values.get("EVENT_HUB_RESOURCE_ID")
         if not hub and self.pulls:
             raise SetupProblem(
                 "subscriptions.json has delivery eventhub, and there is no hub: azd env set EARSHOT_DELIVERY both, then azd provision"
@@ -49,12 +49,3 @@ class Hub:
             if not is_done_already(problem.said):
                 raise
         return made(self.az.dry, f"{principal} has {SENDER}; Graph may take some minutes to notice")
-
-    def _hub(self) -> str:
-        """Give the hub's resource id; empty if the templates made none."""
-        namespace, hub = self.values.get("EVENT_HUB_NAMESPACE"), self.values.get("EVENT_HUB_NAME")
-        if not namespace or not hub:
-            return ""
-        subscription = self.az.look("account", "show")["id"]
-        group = f"/subscriptions/{subscription}/resourceGroups/{need(self.values, 'AZURE_RESOURCE_GROUP')}"
-        return f"{group}/providers/Microsoft.EventHub/namespaces/{namespace}/eventhubs/{hub}"

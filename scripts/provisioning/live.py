@@ -101,7 +101,7 @@ class Live:
 
     def where_to_look(self) -> Sequence[str]:
         """Say what can be seen where."""
-        app, group = need(self.values, "AZURE_FUNCTION_APP_NAME"), need(self.values, "AZURE_RESOURCE_GROUP")
+        app, group = need(self.values, "FUNCTION_APP_NAME"), need(self.values, "AZURE_RESOURCE_GROUP")
         return (
             f"is it well           {self._base}/health",
             f"each subscription    {self._host}/api/status     (x-functions-key: az functionapp keys list --name {app} --resource-group {group})",
@@ -117,12 +117,12 @@ class Live:
     @property
     def _host(self) -> str:
         """The app itself: a gateway lets Graph's two routes through, and not what needs a key."""
-        host = self.values.get("AZURE_FUNCTION_APP_HOST")
+        host = self.values.get("FUNCTION_APP_HOST_NAME")
         return f"https://{host}" if host else self._base.removesuffix("/api")
 
     def _master_key(self) -> str:
         if not self._key:
-            app, group = need(self.values, "AZURE_FUNCTION_APP_NAME"), need(self.values, "AZURE_RESOURCE_GROUP")
+            app, group = need(self.values, "FUNCTION_APP_NAME"), need(self.values, "AZURE_RESOURCE_GROUP")
             self._key = str(
                 self.az.look("functionapp", "keys", "list", "--name", app, "--resource-group", group)["masterKey"]
             )

@@ -237,10 +237,14 @@ def _derive_handlers(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterato
     handlers = entry.get("handlers")
     for each in handlers if isinstance(handlers, list) else ():
         options = each.get("dlp") if isinstance(each, dict) else None
-        if known.odata_type == "chatMessage" and isinstance(options, dict) and options.get("policyViolation"):
+        if known.odata_type == "chatMessage" and isinstance(options, dict) and _marks(options):
             place = "teams" if known.name.startswith("teams/") else "chats"
             marking = Access(hear=POLICY_VIOLATION[place], page=f"{_API}/chatmessage-update")
             yield _because(marking, entry, "to mark messages that break a rule")
+
+
+def _marks(options: Mapping[str, Any]) -> bool:
+    return options.get("policyViolation", False) not in (None, False)  # an empty object takes every default
 
 
 def _because(access: Access, entry: Mapping[str, Any], purpose: str) -> Reason:

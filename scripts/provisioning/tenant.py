@@ -96,7 +96,7 @@ class Preparation:
 
     def deleted_vault(self) -> Outcome:
         """See that no vault of an earlier deployment lies deleted under the name. Raises SetupProblem with the way back."""
-        name = self.values.get("AZURE_KEY_VAULT_NAME")
+        name = self.values.get("KEY_VAULT_NAME")
         if not name:
             return skipped("nothing was deployed from here yet")
         lost = [
@@ -128,8 +128,10 @@ class Preparation:
         [organization] = self.az.graph("get", "/organization")["value"]
         domains = [each["name"] for each in organization["verifiedDomains"] if each.get("isDefault")]
         if not domains:
-            raise SetupProblem("the tenant has no default domain: set it yourself, azd env set TENANT_DOMAIN <domain>")
-        return self._keep("TENANT_DOMAIN", domains[0])
+            raise SetupProblem(
+                "the tenant has no default domain: set it yourself, azd env set GRAPH_TENANT_DOMAIN <domain>"
+            )
+        return self._keep("GRAPH_TENANT_DOMAIN", domains[0])
 
     def change_tracking(self) -> Outcome:
         """Find Graph's own principal in this tenant, or make it: a role on the hub is given to its object id."""

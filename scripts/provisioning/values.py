@@ -15,7 +15,7 @@ from scripts.provisioning.az import Run, SetupProblem
 
 FOUND: Final[Mapping[str, str]] = {
     "GRAPH_TENANT_ID": "the tenant whose data is heard",
-    "TENANT_DOMAIN": "its default domain, which Graph wants in an event hub's address",
+    "GRAPH_TENANT_DOMAIN": "its default domain, which Graph wants in an event hub's address",
     "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID": "object id of Microsoft Graph Change Tracking in it",
     "GRAPH_CLIENT_ID": "our app registration's client id, unless the managed identity itself asks Graph",
 }
@@ -23,17 +23,16 @@ FOUND: Final[Mapping[str, str]] = {
 
 OUTPUTS: Final[Mapping[str, str]] = {
     "AZURE_RESOURCE_GROUP": "the resource group",
-    "AZURE_FUNCTION_APP_NAME": "the app",
-    "AZURE_FUNCTION_APP_HOST": "its own host, also where a gateway stands before it",
-    "AZURE_KEY_VAULT_NAME": "the vault",
+    "FUNCTION_APP_NAME": "the app",
+    "FUNCTION_APP_HOST_NAME": "its own host, also where a gateway stands before it",
+    "KEY_VAULT_NAME": "the vault",
     "CLIENT_STATE_KEY_SECRET": "the secret that CLIENT_STATE_KEY refers to",
     "FORWARD_SIGNING_KEY_SECRET": "the secret that FORWARD_SIGNING_KEY refers to",
     "ENCRYPTION_CERTIFICATE_NAME": "the certificate's name in the vault",
-    "ENCRYPTION": "keyvault, or keyvault-unwrap where the key never leaves the vault",
+    "ENCRYPTION_KEYS": "how the app reaches its key: keyvault:… or keyvault-unwrap:…, where it never leaves the vault",
     "IDENTITY_PRINCIPAL_ID": "object id of the app's managed identity",
     "PUBLIC_BASE_URL": "what Graph can reach, with /api",
-    "EVENT_HUB_NAMESPACE": "the namespace that Graph fills; empty without pull mode",
-    "EVENT_HUB_NAME": "the hub in it; empty without pull mode",
+    "EVENT_HUB_RESOURCE_ID": "the hub that Graph fills; empty without pull mode",
 }
 """What the templates say they made, and the later steps need."""
 

@@ -100,7 +100,7 @@ class Vault:
             self.az.change("keyvault", "certificate", "recover", "--vault-name", self._name, "--name", name)
             self._wait_for("certificate", name)
             return made(self.az.dry, f"{name} had been deleted, and is back with its keys", new=False)
-        exportable = self.values.get("ENCRYPTION") != "keyvault-unwrap"
+        exportable = not self.values.get("ENCRYPTION_KEYS").startswith("keyvault-unwrap:")
         with private_file(json.dumps(certificate_policy(exportable=exportable))) as path:
             words = ("keyvault", "certificate", "create", "--vault-name", self._name, "--name", name)
             self.az.change(*words, "--policy", f"@{path}")
@@ -130,11 +130,11 @@ class Vault:
 
     @property
     def _name(self) -> str:
-        return need(self.values, "AZURE_KEY_VAULT_NAME")
+        return need(self.values, "KEY_VAULT_NAME")
 
     @property
     def _references(self) -> str:
-        group, app = need(self.values, "AZURE_RESOURCE_GROUP"), need(self.values, "AZURE_FUNCTION_APP_NAME")
+        group, app = need(self.values, "AZURE_RESOURCE_GROUP"), need(self.values, "FUNCTION_APP_NAME")
         site = f"/subscriptions/{{subscriptionId}}/resourceGroups/{group}/providers/Microsoft.Web/sites/{app}"
         return f"{site}/config/configreferences/appsettings"
 

@@ -30,7 +30,7 @@ def test_everything_is_made_once(deployment: Deployment) -> None:
     assert application["uniqueName"] == "earshot-test"
     assert state["azd"]["GRAPH_CLIENT_ID"] == application["appId"]
     assert state["azd"]["GRAPH_TENANT_ID"] == TENANT_ID
-    assert state["azd"]["TENANT_DOMAIN"] == "contoso.onmicrosoft.com"
+    assert state["azd"]["GRAPH_TENANT_DOMAIN"] == "contoso.onmicrosoft.com"
     assert all(state["providers"].get(each, "Registered") == "Registered" for each in PROVIDERS)
     assert credential["subject"] == IDENTITY
     assert credential["issuer"] == f"https://login.microsoftonline.com/{TENANT_ID}/v2.0"
@@ -252,7 +252,7 @@ def test_assignment_that_somebody_required_is_required_no_longer(deployment: Dep
 def test_a_key_that_leaves_no_vault_gets_a_certificate_that_cannot_be_exported(deployment: Deployment) -> None:
     assert deployment.before() == 0
     deployment.provision()
-    deployment.azd(ENCRYPTION="keyvault-unwrap")
+    deployment.azd(ENCRYPTION_KEYS="keyvault-unwrap:https://kv-x.vault.azure.net/certificates/notifications")
 
     assert deployment.after() == 0
 

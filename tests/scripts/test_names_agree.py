@@ -1,0 +1,92 @@
+"""The hooks, the templates and the app mean the same by the same names."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.provisioning import entra, hub, tenant, vault
+from scripts.provisioning.values import CHOICES, FOUND, OUTPUTS
+from shared.adapters.credential import _EXCHANGE
+from shared.graph.validation_token import PUBLISHER_APP_ID
+from shared.settings import CLOUDS, Settings
+
+ROOT = Path(__file__).parents[2]
+MAIN = (ROOT / "bicep/main.bicep").read_text("utf-8")
+PARAMETERS = (ROOT / "bicep/main.bicepparam").read_text("utf-8")
+ROLES = (ROOT / "bicep/modules/roles.bicep").read_text("utf-8")
+HOOKS = ["preprovision", "postprovision", "postdeploy"]
+
+
+def test_what_the_hooks_need_the_templates_say() -> None:
+    assert set(OUTPUTS) <= set(re.findall(r"^output (\w+) ", MAIN, re.MULTILINE))
+
+
+def test_what_the_hooks_find_and_a_person_chooses_the_templates_take() -> None:
+    taken = set(re.findall(r"readEnvironmentVariable\('(\w+)'", PARAMETERS))
+
+    assert {*FOUND, *CHOICES} <= taken
+    for name, default in CHOICES.items():
+        assert f"readEnvironmentVariable('{name}', '{default}')" in PARAMETERS, name
+
+
+@pytest.mark.parametrize("role", ["Key Vault Secrets Officer", "Key Vault Certificates Officer", hub.SENDER])
+def test_roles_that_the_hooks_need_or_give_the_templates_give(role: str) -> None:
+    camel = f"{role[0].lower()}{role[1:].replace(' ', '')}"
+
+    assert re.search(rf"\b{camel}: '[0-9a-f-]{{36}}'", ROLES)
+
+
+def test_the_senders_role_has_one_id() -> None:
+    assert hub.SENDER_ID in ROLES
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_azd_runs_the_hooks(hook: str) -> None:
+    section = (ROOT / "azure.yaml").read_text("utf-8").partition(f"\n  {hook}:\n")[2].partition("\n  #")[0]
+
+    assert section.count(f"scripts/{hook}.py") == 2
+
+
+def test_the_apps_python_is_the_one_that_the_region_is_asked_for() -> None:
+    modules = "".join(path.read_text("utf-8") for path in (ROOT / "bicep").rglob("*.bicep"))
+
+    assert f"version: '{tenant.PYTHON}'" in modules
+
+
+def test_what_the_managed_identity_vouches_for_is_what_the_app_asks_it_for() -> None:
+    ours = {cloud: entra.EXCHANGE[each.authority] for cloud, each in CLOUDS.items()}
+
+    assert ours == dict(_EXCHANGE)
+
+
+def test_graphs_own_principal_is_whose_tokens_the_app_takes() -> None:
+    assert tenant.CHANGE_TRACKING == PUBLISHER_APP_ID
+
+
+def test_the_keys_are_such_as_the_app_takes() -> None:
+    made = {"CLIENT_STATE_KEY": vault.make_client_state_key(), "FORWARD_SIGNING_KEY": vault.make_signing_key()}
+
+    settings = Settings.from_environ(made)
+
+    assert settings.problems == ()
+    assert len(settings.client_state_key) == 32
+    assert settings.forward_signing_key == made["FORWARD_SIGNING_KEY"]
+
+
+def test_no_two_keys_are_alike() -> None:
+    assert len({make() for make in (vault.make_client_state_key, vault.make_signing_key) for _ in range(50)}) == 100
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_runs_where_nothing_is_installed_and_explains_itself(hook: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(ROOT / f"scripts/{hook}.py"), "--help"]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    for option in ("--dry-run", "--json", "--values"):
+        assert option in done.stdout
+    assert done.stderr == ""
