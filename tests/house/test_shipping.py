@@ -14,7 +14,7 @@ import json, sys, function_app
 names = [function.get_function_name() for function in function_app.app.get_functions()]
 print(json.dumps({"functions": names, "modules": sorted(sys.modules)}))
 """
-FUNCTIONS = {"notifications", "lifecycle", "processor", "subscription_work", "renewal", "sweep"}
+FUNCTIONS = {"notifications", "lifecycle", "processor", "subscription_work", "renewal", "sweep", "findings"}
 HEAVY = {"azure.identity", "azure.storage", "azure.data", "azure.core", "msal", "aiohttp", "requests"}
 
 

@@ -70,6 +70,8 @@ def test_with_good_settings_every_part_is_there(compose: Compose, caplog: pytest
         "renewal",
         "sweep",
         "feeds",
+        "findings",
+        "findings_summary",
         "health",
     }
     assert caplog.messages == []
@@ -121,6 +123,40 @@ def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
     current = compose(entry).declared.current
     assert current
     assert current.find("teams")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "said"),
+    [
+        ({}, {"rule": "dlp_rules.json"}, ["dlp: unknown option 'rule'"]),
+        ({}, {"rules": "nosuch.json"}, ["dlp, nosuch.json: rules 'nosuch.json' cannot be read (FileNotFoundError)"]),
+        ({}, {"rules": "host.json"}, ["dlp, host.json: the rules file: "]),
+        (
+            {},
+            {"alert": {"to": "http://e.example", "signingKey": "ABSENT"}},
+            ["dlp, alert: forward: 'e.example' must be", "dlp, alert: forward to e.example: setting ABSENT"],
+        ),
+        ({"resource": "/users/u/messages"}, {"policyViolation": True}, ["dlp: policyViolation is for Teams messages"]),
+        ({"resource": "/users/u/events"}, {}, ["dlp is for Teams messages and mail"]),
+    ],
+)
+def test_what_is_wrong_with_data_loss_prevention_is_said_where_it_is_declared(
+    compose: Compose, changes: dict[str, str], options: dict[str, Any], said: list[str]
+) -> None:
+    problems = compose(ENTRY | changes | {"handlers": ["feed", {"dlp": options}]}).declared.problems
+
+    assert len(problems) >= len(said)
+    for problem, words in zip(problems, said, strict=False):
+        assert problem.startswith(f"subscription 'teams': {words}"), problem
+        assert problem.endswith("(line 1, $.subscriptions[0].handlers[1])")
+
+
+def test_the_rules_that_ship_are_in_order_and_read_once(compose: Compose) -> None:
+    options = {"alert": {"to": "queue:alerts"}, "policyViolation": True}
+    app = compose(ENTRY | {"handlers": [{"dlp": options}]})
+
+    assert app.declared.problems == ()
+    assert app.rule_files("dlp_rules.json") is app.rule_files("dlp_rules.json")
 
 
 def test_the_environment_is_read_once_and_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ def test_what_a_module_only_imports_is_not_its_handler() -> None:
 
 
 def test_the_handlers_that_ship_are_found() -> None:
-    assert {"feed", "forward"} <= {each.name for each in find_handlers(shared.handlers)}
+    assert {"dlp", "feed", "forward"} <= {each.name for each in find_handlers(shared.handlers)}
 
 
 def test_two_handlers_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
