@@ -9,13 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.dlp.text import LONGEST_SOURCE, Texts, clean, read_html, read_plain_text
+from shared.dlp.text import LONGEST_SOURCE, Texts, cut, read_html, read_plain_text
 
 PARTS: Final = ("body", "quoted", "subject", "attachment", "card", "attribute")
 """What a message says itself; what it cites; its subject and summary; files' names; cards; links' targets and pictures' texts."""
-
-LONGEST_PART: Final = 500_000
-"""Characters of a part that rules look at. Ten times the longest Teams message; only mails have more."""
 
 _MOST_ATTACHMENTS: Final = 500
 _MOST_TEXTS_OF_A_CARD: Final = 10_000
@@ -36,10 +33,8 @@ def parts_of(content: Mapping[str, Any]) -> list[Part]:
     """Take a message's texts apart, in the order in which a reader meets them. Never raises."""
     found: dict[str, list[tuple[str, int]]] = {sort: [] for sort in PARTS}
     for sort, text, unread in _texts_of(content):
-        kept = text[:LONGEST_PART]
-        beyond = unread + len(text) - len(kept)
-        if kept.strip() or beyond:
-            found[sort].append((kept, beyond))
+        if unread or text.strip():
+            found[sort].append((text, unread))
     return [
         Part(sort=sort, index=index, text=text, unread=unread)
         for sort, texts in found.items()
@@ -53,7 +48,7 @@ _Found = tuple[str, str, int]
 def _texts_of(content: Mapping[str, Any]) -> Iterator[_Found]:
     yield from _texts_of_body(content)
     for name in ("subject", "summary"):
-        yield "subject", clean(_text(content.get(name))[:LONGEST_SOURCE]), 0
+        yield "subject", *cut(_text(content.get(name)))
     attachments = content.get("attachments")
     if isinstance(attachments, list):
         for attachment in attachments[:_MOST_ATTACHMENTS]:
@@ -80,18 +75,17 @@ def _said(texts: Texts, *, body: str = "body") -> Iterator[_Found]:
 
 
 def _texts_of_attachment(attachment: Mapping[str, Any]) -> Iterator[_Found]:
-    yield "attachment", clean(_text(attachment.get("name"))[:LONGEST_PART]), 0
+    yield "attachment", *cut(_text(attachment.get("name")))
     held = _text(attachment.get("content"))
     if not held:
         return
     values = _read(held)
     if _text(attachment.get("contentType")).lower() in _CITATIONS and isinstance(values, dict):
         preview, original = (_text(values.get(name)) for name in ("messagePreview", "originalMessageContent"))
-        yield "quoted", read_plain_text(preview).body, 0
+        yield "quoted", *cut(preview)
         yield from _said(read_html(original), body="quoted")
     else:
-        texts = held if values is None else "\n".join(_strings(values))
-        yield "card", clean(texts[:LONGEST_SOURCE]), max(0, len(texts) - LONGEST_SOURCE)
+        yield "card", *cut(held if values is None else "\n".join(_strings(values)))
 
 
 def _read(held: str) -> Any:

@@ -14,6 +14,9 @@ from typing import Final
 LONGEST_SOURCE: Final = 2_000_000
 """Characters of HTML that are looked at; what is behind them is not read, and said to be unread."""
 
+LONGEST_TEXT: Final = 500_000
+"""Characters of one text that rules look at. Ten times the longest Teams message; only mails have more."""
+
 # A token of HTML: a comment, an element whose text nobody sees, a tag, or what a browser takes for a comment. Each alternative
 # ends at the end of the input at the latest, as browsers do it, and gives nothing back: no input makes this slow.
 # https://html.spec.whatwg.org/multipage/parsing.html#tokenization
@@ -21,7 +24,7 @@ _ATTRIBUTES: Final = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*
 _TOKEN: Final = re.compile(
     rf"""<(?:
         !--(?:-?>|.*?(?:--!?>|\Z))
-      | (?:script|style)(?=[\s/>]){_ATTRIBUTES}(?:>.*?(?:</(?:script|style)(?=[\s/>])|\Z)|\Z)
+      | (?P<unseen>script|style)(?=[\s/>]){_ATTRIBUTES}(?:>.*?(?:</(?P=unseen)(?=[\s/>]){_ATTRIBUTES}(?:>|\Z)|\Z)|\Z)
       | (?P<end>/?)(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)
       | [!?/][^>]*+(?:>|\Z)
     )""",
@@ -64,7 +67,7 @@ _LONG_REFERENCE: Final = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 
 @dataclass(slots=True)
 class Texts:
-    """What an HTML or plain text says: in its own words, quoted, and without showing it."""
+    """What an HTML or plain text says: in its own words, quoted, and without showing it; and how much of it was not read."""
 
     body: str = ""
     quoted: list[str] = field(default_factory=list)
@@ -79,29 +82,30 @@ def read_html(source: str) -> Texts:
     """
     reader = _Reader()
     reader.read(_SPACES.sub(" ", source[:LONGEST_SOURCE]))
-    body, *quoted = (_unescape("".join(pieces)) for pieces in (reader.body, *reader.quoted))
+    read = [_unescape("".join(pieces)) for pieces in (reader.body, *reader.quoted)]
+    (body, _), *quoted = read
     # a link that shows its own address would be found twice
-    shown = {word for text in (body, *quoted) for word in text.split()} if reader.attributes else ()
-    attributes = [text for text in map(_unescape, reader.attributes) if text and text not in shown]
+    shown = {word for text, _ in read for word in text.split()} if reader.attributes else ()
+    own = (text for text, _ in map(_unescape, reader.attributes) if text and text not in shown)
+    attributes, unread = cut("\n".join(own))
     return Texts(
         body=body,
-        quoted=[text for text in quoted if text],
-        attributes="\n".join(attributes),
-        unread=max(0, len(source) - LONGEST_SOURCE),
+        quoted=[text for text, _ in quoted if text],
+        attributes=attributes,
+        unread=unread + sum(rest for _, rest in read) + max(0, len(source) - LONGEST_SOURCE),
     )
 
 
 def read_plain_text(source: str) -> Texts:
     """Take the texts out of a plain text: its own lines, and those it cites."""
-    text = clean(source[:LONGEST_SOURCE]).replace("\r\n", "\n").replace("\r", "\n")
+    text, unread = cut(source)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     history = _HISTORY_IN_PLAIN_TEXT.search(text)
-    quoted = [text[history.end() :].strip()] if history else []
+    old = text[history.end() :].strip() if history else ""
     own = text[: history.start()] if history else text
     cited = "\n".join(_CITED_LINE.findall(own)).strip()
     body = _CITED_LINE.sub("", own).strip()
-    return Texts(
-        body=body, quoted=[each for each in (cited, *quoted) if each], unread=max(0, len(source) - LONGEST_SOURCE)
-    )
+    return Texts(body=body, quoted=[each for each in (cited, old) if each], unread=unread)
 
 
 @dataclass(slots=True)
@@ -141,11 +145,12 @@ class _Reader:
         return self.quoted[-1]
 
 
-def _unescape(text: str) -> str:
+def _unescape(text: str) -> tuple[str, int]:
     if "&" in text:
         # a number of thousands of digits is no character, and int() raises for it
         text = html.unescape(_LONG_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
-    return "\n".join(line.strip() for line in clean(text).split("\n")).strip()
+    text, unread = cut(text)
+    return "\n".join(line.strip() for line in text.split("\n")).strip(), unread
 
 
 # -- the same character for what looks the same ----------------------------------------------------------------------
@@ -174,13 +179,26 @@ def clean(text: str) -> str:
     """Write a text with one character for all that look the same, and none for what nobody sees.
 
     Compatibility forms become plain (NFKC: full-width, mathematical, circled, non-breaking), decimal digits ASCII, dashes
-    hyphens; zero-width characters, soft hyphens, controls and marks over digits go. Cleaning twice changes nothing.
+    hyphens; zero-width characters, soft hyphens, controls and marks over digits go. Cleaning twice changes nothing. Of a text that
+    is longer than rules look at, the beginning.
     """
-    if not text.isascii():
+    return cut(text)[0]
+
+
+def cut(text: str) -> tuple[str, int]:
+    """Clean a text; also tell how many characters were too many to be looked at."""
+    kept, unread = _shorten(text)
+    if not kept.isascii():
         # a format character between a letter and its accent keeps NFKC from joining them, hence once before and once after
-        text = unicodedata.normalize("NFKC", _STRANGE.sub(_plain, text))
-        text = _OVER_A_DIGIT.sub("", _STRANGE.sub(_plain, text))
-    return _CONTROLS.sub("", text)
+        kept, more = _shorten(
+            unicodedata.normalize("NFKC", _STRANGE.sub(_plain, kept))
+        )  # one character may become eighteen
+        kept, unread = _OVER_A_DIGIT.sub("", _STRANGE.sub(_plain, kept)), unread + more
+    return _CONTROLS.sub("", kept), unread
+
+
+def _shorten(text: str) -> tuple[str, int]:
+    return text[:LONGEST_TEXT], max(0, len(text) - LONGEST_TEXT)
 
 
 def _plain(match: re.Match[str]) -> str:
