@@ -14,6 +14,7 @@ PARTS = {
     "demo": "run everything, let people chatter, and report what arrived",
     "up": "run everything and keep it running",
     "learn": "walk through docs/learn.md, a step for each press of Enter",
+    "hub-check": "look at everything that pull mode depends on, with the app's settings",
     "keys": "make local keys and local.settings.json where they are absent",
     "cost": "reckon what a deployment costs a month, and what the next million notifications cost",
     "scale": "tell which limit is met first at so many changes a day, and what moves it",
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, purpose in PARTS.items():
         sub = parts.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
         if name == wanted:
-            module = importlib.import_module(f"local.{name}.cli")
+            module = importlib.import_module(f"local.{name.replace('-', '_')}.cli")
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     arguments = parser.parse_args(argv)

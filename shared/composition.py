@@ -26,6 +26,7 @@ from shared.adapters.feed_table import FeedTable
 from shared.adapters.finding_table import FindingTable
 from shared.adapters.graph_api import GraphApi
 from shared.adapters.heard_table import HeardTable
+from shared.adapters.hub_looks import AzureHubLooks
 from shared.adapters.hub_mark_table import HubMarkTable
 from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
@@ -58,6 +59,7 @@ from shared.graph.catalogue import find as find_resource
 from shared.graph.client_state import key_fingerprint
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
+from shared.hub_check import HubCheck
 from shared.intake import Policy
 from shared.keeping import Keeping
 from shared.key_watch import KeyWatch
@@ -157,6 +159,8 @@ class Composition:
             marks=self.hub_marks if self.settings.has_storage and self.settings.asks_for_pull_mode else None,
             absent=absent,
         )
+        if self.settings.asks_for_pull_mode:  # also, and just then, where the part itself does not run
+            built.append(manage.build_event_hub(self.hub_check))
         return [*built, health.build(status, warm=self.warm)]
 
     def _keep_subscriptions(self) -> list[func.Blueprint]:
@@ -258,6 +262,15 @@ class Composition:
         """What completes items that no event could hold."""
         store = OversizeBlobs(self.oversize_storage) if self.oversize_storage else None
         return Oversize(store=store, now=utc_now, largest=self.settings.max_body_bytes)
+
+    @cached_property
+    def hub_check(self) -> HubCheck:
+        """What finds out why pull mode does not work; there whatever else is, or is not."""
+        return HubCheck(
+            settings=self.settings,
+            looks=AzureHubLooks(self.settings, oversize=self.oversize_storage),
+            store=self.subscription_table if self.settings.has_storage else None,
+        )
 
     @cached_property
     def keeping(self) -> Keeping:

@@ -16,6 +16,7 @@ from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.resource import Resource
 from shared.graph.subscription import LiveSubscription
 from shared.graph.validation_token import TrustedKeys
+from shared.hub_diagnosis import Look, Reader
 
 Clock = Callable[[], datetime]
 """The present, as an aware UTC datetime."""
@@ -553,7 +554,7 @@ class HubMarks(Protocol):
     """Table ``subscriptions``, partition ``hub``: one row a partition of a hub; every write is guarded by the row's ETag."""
 
     async def read(self, hub: str, consumer_group: str, partition: str) -> HubMark | None:
-        """Read one row; None if there is none, or it cannot be read."""
+        """Read one row; None if there is none. One that cannot be read covers nothing: its ``last`` is before its ``first``."""
         ...
 
     async def save(self, mark: HubMark) -> HubMark | None:
@@ -562,4 +563,28 @@ class HubMarks(Protocol):
 
     async def list(self) -> Sequence[HubMark]:
         """Read every row that can be read, in the order of hubs, groups and partitions."""
+        ...
+
+
+class HubLooks(Protocol):
+    """What can be seen of everything that pull mode depends on. Nothing here raises, and nothing is changed by it."""
+
+    async def hub(self) -> Look:
+        """Look at the hub that this app reads; ``detail`` is the number of its partitions."""
+        ...
+
+    async def consumer_group(self) -> Look:
+        """Look whether the hub has the consumer group, and lets us read with it."""
+        ...
+
+    async def reader(self) -> Reader:
+        """Say who reads the hub, where that is an identity; empty where it is not known."""
+        ...
+
+    async def tenant_of(self, domain: str) -> Look:
+        """Ask the authority whose domain one is; ``detail`` is the tenant's id."""
+        ...
+
+    async def container(self) -> Look:
+        """Look at the container into which Graph puts what no event can hold."""
         ...

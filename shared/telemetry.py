@@ -13,6 +13,12 @@ def quieten_vendors() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def silence_vendors() -> None:
+    """Let them say nothing at all: for a program whose own words are about just what went wrong there."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def log_line(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
     """Log one canonical line, ``event key=value ...``; a value with a space is quoted, line breaks never get through."""
     if logger.isEnabledFor(level):

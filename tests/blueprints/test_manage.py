@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from blueprints import manage
+from shared.adapters.memory_hub_looks import MemoryHubLooks
+from shared.hub_check import HubCheck
+from shared.settings import Settings
 from shared.subscription_work import CatchUpWork, read_work
 from tests.blueprints.registered import registered, request, trigger
 from tests.builders import NOW
@@ -65,3 +68,39 @@ async def test_what_cannot_be_ordered_is_answered_with_the_reason(
 
     assert (code, list(answer)) == (status, ["problem"])
     assert orders(world) == []
+
+
+HUB = {
+    "EVENT_HUB_NOTIFICATION_URL": "EventHub:https://c.servicebus.windows.net/eventhubname/notifications?tenantId=c.com",
+    "EventHubConnection__fullyQualifiedNamespace": "c.servicebus.windows.net",
+    "EVENT_HUB_NAME": "notifications",
+    "EVENT_HUB_CONSUMER_GROUP": "$Default",
+}
+
+
+async def ask_of_the_hub(environ: dict[str, str]) -> tuple[int, Any]:
+    looks = MemoryHubLooks(tenants={"c.com": "7e4a0000-0000-4000-8000-000000007e4a"})
+    check = HubCheck(settings=Settings.from_environ(environ), looks=looks, store=None)
+    [function] = registered(manage.build_event_hub(check)).values()
+    assert trigger(function) | {"name": "req"} == {
+        "type": "httpTrigger",
+        "direction": "IN",
+        "name": "req",
+        "route": "manage/event-hub",
+        "methods": ["GET"],
+        "authLevel": "FUNCTION",
+    }
+    answer = await function.get_user_function()(request("GET"))
+    return answer.status_code, json.loads(answer.get_body())
+
+
+async def test_the_hub_is_checked_when_somebody_asks() -> None:
+    code, answer = await ask_of_the_hub(HUB)
+
+    assert (code, answer["ok"]) == (200, True)
+    assert {"about": "hub", "verdict": "ok"}.items() <= answer["findings"][2].items()
+    assert any("az role assignment create" in each for found in answer["findings"] for each in found.get("mend", ()))
+
+
+async def test_without_pull_mode_there_is_no_hub_to_check() -> None:
+    assert (await ask_of_the_hub({}))[0] == 404

@@ -33,6 +33,7 @@ ENTRY: dict[str, Any] = {
     "handlers": ["feed"],
 }
 
+HUB_URL = "EventHub:https://contoso.servicebus.windows.net/eventhubname/notifications?tenantId=contoso.com"
 Compose = Callable[..., Composition]
 
 
@@ -168,6 +169,38 @@ def test_the_environment_is_read_once_and_may_be_another(monkeypatch: pytest.Mon
 
 def test_without_settings_there_are_health_and_status() -> None:
     assert functions(list(blueprints(Settings.from_environ({})))) == {"health", "status"}
+
+
+def test_where_pull_mode_is_asked_for_and_does_not_run_it_can_still_be_found_out_why() -> None:
+    asked = {"EVENT_HUB_NOTIFICATION_URL": HUB_URL}
+
+    found = functions(list(blueprints(Settings.from_environ(asked))))
+
+    assert found == {"health", "status", "manage_event_hub"}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ("", ""),
+        ("EVENT_HUB_NOTIFICATION_URL", "EVENT_HUB_NOTIFICATION_URL is missing"),
+        ("EventHubConnection", "does not read the hub: EventHubConnection is missing"),
+        ("EVENT_HUB_NAME", "does not read the hub: EVENT_HUB_NAME is missing"),
+    ],
+)
+def test_an_entry_for_the_hub_needs_one_that_graph_is_told_of_and_we_read(
+    compose: Compose, lacking: str, said: str
+) -> None:
+    pull_mode = {
+        "EVENT_HUB_NOTIFICATION_URL": HUB_URL,
+        "EventHubConnection": "Endpoint=sb://contoso.servicebus.windows.net/",
+        "EVENT_HUB_NAME": "notifications",
+        "EVENT_HUB_CONSUMER_GROUP": "$Default",
+    }
+    app = compose(ENTRY | {"delivery": "eventhub"}, **(pull_mode | ({lacking: ""} if lacking else {})))
+
+    assert bool(app.declared.problems) is bool(said)
+    assert said in " ".join(app.declared.problems)
 
 
 def test_a_claim_outlasts_the_handlers_limit(compose: Compose) -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from local.graph.identity.sign_in import Refused, SignIns
-from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Authority
+from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Authority, TokenVersion
 from local.graph.tenant.places import Person
 
 SYSTEM_IDENTITY = "5e1f0000-0000-4000-8000-00000000a1d0"
@@ -104,11 +104,11 @@ class Entra:
 
     async def metadata_v1(self, request: web.Request) -> web.Response:
         """Answer with the metadata of v1 tokens."""
-        return self._metadata(request, self._authority.issuer("v1", self._placeholder(request)), "")
+        return self._metadata(request, "v1", "")
 
     async def metadata_v2(self, request: web.Request) -> web.Response:
         """Answer with the metadata of v2 tokens."""
-        return self._metadata(request, self._authority.issuer("v2", self._placeholder(request)), "v2.0/")
+        return self._metadata(request, "v2", "v2.0/")
 
     async def keys(self, _request: web.Request) -> web.Response:
         """Answer with the public keys, the current one first."""
@@ -162,10 +162,10 @@ class Entra:
         low = called.lower()
         return next((each for each in self._people(tenant_id) if low in {each.id, each.address.lower()}), None)
 
-    def _placeholder(self, request: web.Request) -> str:
+    def _tenant_of(self, request: web.Request) -> str | None:
+        """Return the tenant that metadata is asked for, a placeholder where it is for all of them, None for one that nobody has."""
         asked = request.match_info["tenant"]
-        tenant_id = None if asked in SHARED_TENANTS else self._authority.tenant_called(asked)
-        return tenant_id or "{tenantid}"
+        return "{tenantid}" if asked in SHARED_TENANTS else self._authority.tenant_called(asked)
 
     def _object_to(self, form: Mapping[str, str], app_id: str) -> str:
         if not app_id:
@@ -192,7 +192,11 @@ class Entra:
         own = claims.get("iss") == claims.get("sub") == app_id
         return "" if own else "AADSTS700021: The assertion's issuer or subject is not the application."
 
-    def _metadata(self, request: web.Request, issuer: str, version: str) -> web.Response:
+    def _metadata(self, request: web.Request, token_version: TokenVersion, version: str) -> web.Response:
+        tenant_id = self._tenant_of(request)
+        if tenant_id is None:
+            return _refusal(Refused("invalid_tenant", "AADSTS90002: Tenant not found."))
+        issuer = self._authority.issuer(token_version, tenant_id)
         tenant = f"{_base(request)}/{request.match_info['tenant']}"
         oauth = f"{tenant}/oauth2/{version}"
         answer: dict[str, Any] = {

@@ -141,6 +141,16 @@ async def test_metadata_leads_to_keys_that_check_tokens_of_both_versions(
         assert claims["appid" if version == "v1" else "azp"] == "0bf30f3b-4a52-48df-9a82-234910c4a086"
 
 
+async def test_metadata_of_a_domain_leads_to_its_tenant_and_nobody_s_domain_to_none(graph: Simulator, app: App) -> None:
+    for name, status, issuer in (
+        ("contoso.com", 200, f"{graph.https_url}/{graph.tenant_id}/v2.0"),
+        ("nobody.example", 400, None),
+        ("99999999-9999-4999-8999-999999999999", 400, None),
+    ):
+        async with app.session.get(f"{graph.http_url}/{name}/v2.0/.well-known/openid-configuration") as answer:
+            assert (answer.status, (await answer.json()).get("issuer")) == (status, issuer)
+
+
 async def test_rotation_signs_with_a_new_key_and_may_forget_the_old_one(graph: Simulator, app: App) -> None:
     url = f"{graph.http_url}/common/discovery/v2.0/keys"
     before = graph.authority.keys[0].kid

@@ -1,0 +1,1 @@
+"""The diagnosis of pull mode from a laptop, with the app's settings."""
