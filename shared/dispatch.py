@@ -138,12 +138,14 @@ async def run_handlers(
         if unfetched and each.registration.content
     ]
     runnable = [each for each in routes if not (unfetched and each.registration.content)]
+    if len(runnable) == 1:  # the usual case: what would run side by side with nothing needs no task of its own
+        return (*outcomes, await _run(change, runnable[0], services, limit))
     return (*outcomes, *await asyncio.gather(*(_run(change, each, services, limit) for each in runnable)))
 
 
 async def _run(change: Change, chosen: Route, services: Services, limit: timedelta) -> Outcome:
     theirs = replace(change, ids=chosen.ids)
-    given = replace(services, options=chosen.options)
+    given = replace(services, options=chosen.options) if chosen.options else services
     try:
         async with asyncio.timeout(limit.total_seconds()):
             await chosen.registration.function(theirs, given)

@@ -126,7 +126,7 @@ class Ledger:
         answers: dict[str, Answer] = {}
         for each in wanted:
             if each.key in created:
-                row = replace(rows[each.key], etag=created[each.key])
+                row = LedgerRow(key=each.key, holder=holder, expires=expires, etag=created[each.key])
                 answers[each.key] = Granted(run=each.owed, rows={period: row})
             else:
                 answers[each.key] = await self._meet(period, partition, each, rows[each.key], now)
@@ -226,7 +226,7 @@ class Ledger:
 
 
 def _released(row: LedgerRow, finished: frozenset[str]) -> LedgerRow:
-    return replace(row, done=row.done | finished, holder="", expires=None)
+    return LedgerRow(key=row.key, done=row.done | finished, etag=row.etag)
 
 
 def _both(first: Answer, second: Answer) -> Answer:

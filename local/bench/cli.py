@@ -18,6 +18,7 @@ from local.bench.latency import measure_latency
 from local.bench.many_subscriptions import measure_many
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
+from local.bench.pulling import measure_pulling
 from local.bench.simulated_load import measure_simulator
 from local.bench.starting import measure_start
 from local.bench.storage_cost import measure_storage
@@ -75,6 +76,7 @@ def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Fi
     return {
         "ack": lambda material, quick: measure_ack(material, quick=quick),
         "opening": lambda material, quick: measure_opening(material, quick=quick),
+        "pull": lambda material, quick: measure_pulling(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
         "envelope": lambda material, quick: measure_envelope(material, quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),

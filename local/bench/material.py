@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from local.graph.delivery.encryption import EncryptionCertificate, read_certificate, seal
 from local.graph.identity.tokens import Authority, SigningKey
 from local.keys.material import ensure_encryption_key
-from shared.graph.client_state import mint_client_state
+from shared.graph.client_state import Delivery, mint_client_state
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "33333333-3333-4333-8333-333333333333"
@@ -71,7 +71,7 @@ class Material:
             document["validationTokens"] = [self.authority.validation_token("v2", app_id=CLIENT_ID, tenant_id=TENANT)]
         return json.dumps(document).encode()
 
-    def item(self, number: int, *, rich: bool, series: str = "a") -> dict[str, Any]:
+    def item(self, number: int, *, rich: bool, series: str = "a", delivery: Delivery = "webhook") -> dict[str, Any]:
         """Write one notification; ``series`` tells those of different bodies apart."""
         resource = (
             f"teams('e3b0c442-98fc-4c14-9af8-a0a7d2f3b001')/channels('19:{series}@thread.tacv2')/messages('{number}')"
@@ -79,7 +79,7 @@ class Material:
         item = {
             "subscriptionId": _SUBSCRIPTION,
             "changeType": "created",
-            "clientState": mint_client_state(_STATE_KEY, tenant_id=TENANT, delivery="webhook", name=NAME, generation=1),
+            "clientState": mint_client_state(_STATE_KEY, tenant_id=TENANT, delivery=delivery, name=NAME, generation=1),
             "subscriptionExpirationDateTime": "2030-01-01T00:00:00.0000000+00:00",
             "resource": resource,
             "resourceData": {"id": str(number), "@odata.type": "#Microsoft.Graph.chatMessage", "@odata.id": resource},

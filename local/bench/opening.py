@@ -36,7 +36,7 @@ _ENVELOPES, _QUICK_ENVELOPES = 20, 4
 _ROUNDS, _QUICK_ROUNDS = 9, 3
 
 
-class _InPlace(ThreadPoolExecutor):
+class InPlace(ThreadPoolExecutor):
     """No thread at all: what is submitted runs here and now, so that one core does everything."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
@@ -57,15 +57,15 @@ async def _measure(material: Material, count: int, rounds: int) -> list[Figure]:
     items = [[material.item(number, rich=True) for number in range(_ITEMS_OF_AN_ENVELOPE)] for _ in range(count)]
     envelopes = [_envelope(each) for each in items]
     contents = [item["encryptedContent"] for each in items for item in each]
-    key = _read_key(next((material.folder / "keys").glob("*.pem")))
+    key = read_key(next((material.folder / "keys").glob("*.pem")))
     composition = Composition(Settings.from_environ(material.settings(handlers=["feed"])))
-    with _InPlace() as here, ThreadPoolExecutor(2) as two:
-        alone, together = [await _opener(composition, threads) for threads in (here, two)]
+    with InPlace() as here, ThreadPoolExecutor(2) as two:
+        alone, together = [await make_opener(composition, threads) for threads in (here, two)]
         for opener in (alone, together):
             await _open_all(opener, envelopes)
         bare, ours, double = [], [], []
         for _ in range(rounds):
-            bare.append(_bare(contents, key))
+            bare.append(bare_cryptography(contents, key))
             cpu, _ = await _open_all(alone, envelopes)
             _, wall = await _open_all(together, envelopes)
             ours.append(cpu)
@@ -92,7 +92,7 @@ async def _measure(material: Material, count: int, rounds: int) -> list[Figure]:
     ]
 
 
-async def _opener(composition: Composition, threads: ThreadPoolExecutor) -> Opener:
+async def make_opener(composition: Composition, threads: ThreadPoolExecutor) -> Opener:
     """Take the app's opener with a table in memory, and threads of our own."""
     store = MemorySubscriptionStore()
     await store.save(
@@ -105,7 +105,7 @@ async def _opener(composition: Composition, threads: ThreadPoolExecutor) -> Open
             delivery="webhook",
         )
     )
-    known = KnownSubscriptions(composition.declared, store, _present)
+    known = KnownSubscriptions(composition.declared, store, present)
     return replace(composition.pipeline.opener, known=known, threads=threads)
 
 
@@ -121,7 +121,8 @@ async def _open_all(opener: Opener, envelopes: Sequence[Envelope]) -> tuple[floa
     return spent
 
 
-def _bare(contents: Sequence[Mapping[str, str]], key: rsa.RSAPrivateKey) -> float:
+def bare_cryptography(contents: Sequence[Mapping[str, str]], key: rsa.RSAPrivateKey) -> float:
+    """Open every content with `cryptography` and nothing else; CPU seconds."""
     began = time.process_time()
     for content in contents:
         aes_key = key.decrypt(base64.b64decode(content["dataKey"]), _OAEP)
@@ -136,7 +137,8 @@ def _bare(contents: Sequence[Mapping[str, str]], key: rsa.RSAPrivateKey) -> floa
     return time.process_time() - began
 
 
-def _read_key(pem: Path) -> rsa.RSAPrivateKey:
+def read_key(pem: Path) -> rsa.RSAPrivateKey:
+    """Parse the private key once, as anybody would."""
     key = serialization.load_pem_private_key(pem.read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("the encryption key is no RSA key")
@@ -145,8 +147,9 @@ def _read_key(pem: Path) -> rsa.RSAPrivateKey:
 
 def _envelope(items: Sequence[Mapping[str, Any]]) -> Envelope:
     held = tuple(Item(item_id=f"bench-{number}", notification=item) for number, item in enumerate(items))
-    return Envelope(via="webhook", received=_present(), items=held)
+    return Envelope(via="webhook", received=present(), items=held)
 
 
-def _present() -> datetime:
+def present() -> datetime:
+    """Tell the present."""
     return datetime.now(UTC)  # noqa: TID251 - a benchmark's present

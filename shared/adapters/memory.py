@@ -7,7 +7,7 @@ table, the encryption keys and Graph are in `memory_subscriptions`.
 import itertools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.envelope import DEAD_PAYLOADS, LIVE_PAYLOADS
@@ -161,7 +161,9 @@ class MemoryLedgerStore:
 
     def _write(self, table: dict[tuple[str, str], LedgerRow], partition: str, row: LedgerRow) -> str:
         etag = f'"{next(self._etags)}"'
-        table[partition, row.key] = replace(row, etag=etag)
+        table[partition, row.key] = LedgerRow(
+            key=row.key, done=row.done, holder=row.holder, expires=row.expires, etag=etag
+        )
         return etag
 
 
