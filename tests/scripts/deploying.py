@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,8 @@ class Deployment:
 
     folder: Path
     entries: Sequence[Mapping[str, Any]] = (TEAMS,)
-    app: AppThatSubscribes = field(default_factory=AppThatSubscribes)
+    app: Any = field(default_factory=AppThatSubscribes)
+    pause: float = 0.0
     stand_in: StandIn = field(init=False)
     said: list[str] = field(default_factory=list)
     waits: int = 0
@@ -148,3 +150,4 @@ class Deployment:
 
     def _wait(self, _seconds: float) -> None:
         self.waits += 1
+        time.sleep(self.pause)
