@@ -20,23 +20,23 @@ LONGEST_TEXT: Final = 500_000
 # A token of HTML: a comment, an element whose text nobody sees, a tag, or what a browser takes for a comment. Each alternative
 # ends at the end of the input at the latest, as browsers do it, and gives nothing back: no input makes this slow.
 # https://html.spec.whatwg.org/multipage/parsing.html#tokenization
-_ATTRIBUTES: Final = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*+"""
+_ATTRIBUTES: Final = r"""(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>]*+))?+)*+"""
 _TOKEN: Final = re.compile(
     rf"""<(?:
-        !--(?:-?>|.*?(?:--!?>|\Z))
-      | (?P<unseen>script|style)(?=[\s/>]){_ATTRIBUTES}(?:>.*?(?:</(?P=unseen)(?=[\s/>]){_ATTRIBUTES}(?:>|\Z)|\Z)|\Z)
-      | (?P<end>/?)(?P<name>[a-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)
+        (?P<end>/?)(?P<name>(?!(?i:script|style)[\s/>])[a-zA-Z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)
+      | (?P<unseen>(?i:script|style))(?=[\s/>]){_ATTRIBUTES}
+        (?:>.*?(?:</(?i:(?P=unseen))(?=[\s/>]){_ATTRIBUTES}(?:>|\Z)|\Z)|\Z)
+      | !--(?:-?>|.*?(?:--!?>|\Z))
       | [!?/][^>]*+(?:>|\Z)
     )""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+    re.VERBOSE | re.DOTALL,
 )
 
 # Elements that begin and end a line, as https://html.spec.whatwg.org/multipage/rendering.html has them, and Teams' own codeblock.
-_BLOCK: Final = re.compile(
-    r"""address|article|aside|blockquote|body|br|caption|center|codeblock|dd|details|dialog|div|dl|dt|fieldset|figcaption
-      |figure|footer|form|h[1-6r]|head|header|legend|li|main|menu|nav|ol|opt(?:group|ion)|p|pre|section|summary|table
-      |tbody|textarea|tfoot|thead|title|tr|ul""",
-    re.VERBOSE,
+_BLOCKS: Final = frozenset(
+    """address article aside blockquote body br caption center codeblock dd details dialog div dl dt fieldset figcaption
+    figure footer form h1 h2 h3 h4 h5 h6 head header hr legend li main menu nav ol optgroup option p pre section summary table
+    tbody textarea tfoot thead title tr ul""".split()  # noqa: SIM905 - fifty names, one a line
 )
 _CELLS: Final = frozenset({"td", "th"})
 
@@ -133,7 +133,7 @@ class _Reader:
                     into = self._quote()
                 elif depth == 0:
                     into = self.body
-            if _BLOCK.fullmatch(name):
+            if name in _BLOCKS:
                 into.append("\n")
             elif name in _CELLS:
                 into.append("\t")
@@ -155,24 +155,48 @@ def _unescape(text: str) -> tuple[str, int]:
 
 # -- the same character for what looks the same ----------------------------------------------------------------------
 
-# What Unicode calls dashes, and what looks like one.
-_DASHES: Final = (
-    "\u02d7\u058a\u05be\u1400\u1806\u2010-\u2015\u2043\u2212\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u2e5d\u301c\u3030\u30a0"
-    "\ufe31\ufe32\ufe58\ufe63\uff0d\U00010d6e\U00010ead"
-)
-# What has no width of its own: format characters, fillers, variation selectors, tags.
-_WIDTHLESS: Final = (
-    "\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000110bd\U000110cd"
-    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-_STRANGE: Final = re.compile(
-    f"(?P<digit>(?![0-9])\\d)|(?P<dash>[{_DASHES}])|(?P<widthless>[{_WIDTHLESS}])|(?P<space>\u1680)"
-    "|(?P<line>[\u2028\u2029])|(?P<broken>[\ud800-\udfff])"
-)
-_ALIKE: Final = {"dash": "-", "widthless": "", "space": " ", "line": "\n", "broken": "\N{REPLACEMENT CHARACTER}"}
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _OVER_A_DIGIT: Final = re.compile("(?<=[0-9])[\u0300-\u036f\u20d0-\u20f0]+")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_END_OF_THE_BASIC_PLANE: Final = 0x10000
+
+# What has no width of its own although Unicode does not call it a format character: fillers, variation selectors.
+_WIDTHLESS: Final = frozenset(
+    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
+    | {*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+)
+_DASHLIKE: Final = frozenset({0x02D7, 0x2043, 0x2212})
+_BY_CATEGORY: Final = {
+    "Pd": "-",
+    "Zs": " ",
+    "Zl": "\n",
+    "Zp": "\n",
+    "Cf": "",
+    "Cc": "",
+    "Cs": "\N{REPLACEMENT CHARACTER}",
+}
+
+
+class _Alike(dict[int, str]):
+    """What each character is replaced by, worked out when it is first seen; kept for the basic plane, so that memory is bounded."""
+
+    def __missing__(self, code: int) -> str:
+        plain = _plain(chr(code))
+        if code < _END_OF_THE_BASIC_PLANE:
+            self[code] = plain
+        return plain
+
+
+def _plain(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if ord(character) in _WIDTHLESS:
+        return ""
+    return "-" if ord(character) in _DASHLIKE else _BY_CATEGORY.get(category, character)
+
+
+_ALIKE: Final = _Alike()
 
 
 def clean(text: str) -> str:
@@ -190,10 +214,8 @@ def cut(text: str) -> tuple[str, int]:
     kept, unread = _shorten(text)
     if not kept.isascii():
         # a format character between a letter and its accent keeps NFKC from joining them, hence once before and once after
-        kept, more = _shorten(
-            unicodedata.normalize("NFKC", _STRANGE.sub(_plain, kept))
-        )  # one character may become eighteen
-        kept, unread = _OVER_A_DIGIT.sub("", _STRANGE.sub(_plain, kept)), unread + more
+        kept, more = _shorten(unicodedata.normalize("NFKC", _replace(kept)))  # one character may become eighteen
+        kept, unread = _OVER_A_DIGIT.sub("", _replace(kept)), unread + more
     return _CONTROLS.sub("", kept), unread
 
 
@@ -201,6 +223,5 @@ def _shorten(text: str) -> tuple[str, int]:
     return text[:LONGEST_TEXT], max(0, len(text) - LONGEST_TEXT)
 
 
-def _plain(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
-    return str(unicodedata.decimal(match[0])) if kind == "digit" else _ALIKE[kind]
+def _replace(text: str) -> str:
+    return _NOT_ASCII.sub(lambda some: some[0].translate(_ALIKE), text)
