@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,19 @@ class Runtime:
         metadata = {"Id": self.text("m-1"), "PopReceipt": self.text("r"), "DequeueCount": count, **times}
         return self._datum(body, "bytes"), metadata
 
+    def events(self, bodies: Sequence[bytes], *, first: int, partition: str) -> tuple[Any, dict[str, Any]]:
+        """Wrap a batch of events that a function takes as bytes, and what the host says of each and of their partition."""
+        placed = [
+            {"EnqueuedTimeUtc": "2026-11-20T10:00:00Z", "SequenceNumber": number, "Offset": str(number * 1000)}
+            for number in range(first, first + len(bodies))
+        ]
+        context = {"PartitionId": partition, "ConsumerGroup": "$Default", "IsCheckpointingAfterInvocation": True}
+        metadata = {
+            "PartitionContext": self._datum(json.dumps(context), "json"),
+            "SystemPropertiesArray": self._datum(json.dumps(placed), "json"),
+        }
+        return self._datum(types.SimpleNamespace(bytes=list(bodies)), "collection_bytes"), metadata
+
     def timer(self) -> Any:
         """Wrap a timer's tick."""
         tick = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
@@ -115,6 +128,9 @@ async def answer(runtime: Runtime, request: Mapping[str, Any]) -> dict[str, Any]
         given = runtime.http(request, body)
     elif kind == "queueTrigger":
         given, metadata = runtime.queue(body, dequeue_count=request.get("dequeueCount", 1))
+    elif kind == "eventHubTrigger":
+        bodies = [base64.b64decode(each) for each in request["events"]]
+        given, metadata = runtime.events(bodies, first=request.get("first", 0), partition=request.get("partition", "0"))
     else:
         given = runtime.timer()
     worked, returned, outputs, error, _ = await runtime.invoke(name, [(parameter, given)], metadata)

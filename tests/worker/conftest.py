@@ -68,6 +68,9 @@ def environ(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "PUBLIC_BASE_URL": "http://127.0.0.1:1/api",
             "RENEWAL_SCHEDULE": "0 0 0 1 1 *",
             "SWEEP_SCHEDULE": "0 0 0 1 1 *",
+            "EventHubConnection__fullyQualifiedNamespace": "contoso.servicebus.windows.net",
+            "EVENT_HUB_NAME": "notifications",
+            "EVENT_HUB_CONSUMER_GROUP": "$Default",
             "SUBSCRIPTIONS_FILE": str(folder / "subscriptions.json"),
             "ENCRYPTION_KEYS": f"directory:{folder / 'keys'}",
         }

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from shared.graph.client_state import mint_client_state
+from shared.graph.client_state import Delivery, mint_client_state
 
 ROOT = Path(__file__).parents[2]
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -55,6 +55,9 @@ class Worker:
             headers={name.lower(): value for name, value in told.get("headers", {}).items()},
             body=base64.b64decode(told.get("body", "")),
         )
+
+    def events(self, function: str, *bodies: bytes, first: int = 0) -> Invoked:
+        return self.invoke(function, events=[base64.b64encode(each).decode() for each in bodies], first=first)
 
     def post(self, function: str, body: bytes = b"", **query: str) -> Invoked:
         return self.invoke(function, body, method="POST", url=f"http://127.0.0.1/api/{function}", query=query)
@@ -136,8 +139,8 @@ def graph() -> Iterator[str]:
     server.server_close()
 
 
-def notification(**changes: Any) -> dict[str, Any]:
-    state = mint_client_state(KEY, tenant_id=TENANT, delivery="webhook", name=NAME, generation=1)
+def notification(*, delivery: Delivery = "webhook", **changes: Any) -> dict[str, Any]:
+    state = mint_client_state(KEY, tenant_id=TENANT, delivery=delivery, name=NAME, generation=1)
     return {
         "subscriptionId": "22222222-2222-4222-8222-222222222222",
         "clientState": state,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.hub_mark_table import HubMarkTable
 from shared.adapters.storage import Storage
 from shared.adapters.storage_queue import StorageQueue
 from tests.worker.standing import MESSAGE, Worker, body, lifecycle, notification
@@ -26,6 +27,7 @@ def test_the_functions_are_indexed_with_their_triggers(worker: Worker) -> None:
         "subscription_work": "queueTrigger",
         "renewal": "timerTrigger",
         "sweep": "timerTrigger",
+        "event_hub": "eventHubTrigger",
         "manage_catch_up": "httpTrigger",
         "feeds": "httpTrigger",
         "health": "httpTrigger",
@@ -81,6 +83,22 @@ def test_an_envelope_becomes_a_change_that_the_feed_serves(worker: Worker) -> No
     assert [feed["resource"] for feed in feeds] == [MESSAGE.partition("/messages")[0]]
     page = worker.get("feed_page", feed=feeds[0]["id"])
     assert [change["content"]["body"] for change in page.json["changes"]] == [{"content": "x"}]
+
+
+@pytest.mark.usefixtures("subscribed")
+async def test_events_of_a_hub_become_changes_or_dead_letters(worker: Worker, storage: Storage) -> None:
+    """Without a message on the queue in between: what fails is kept, so that the batch is done."""
+    change = notification(delivery="eventhub", resourceData={"id": "m-1", "@odata.etag": "from-the-hub"})
+    forged = notification(resourceData={"id": "m-1", "@odata.etag": "forged"})
+    taken = worker.events("event_hub", body(change, forged), b"", b"\xff no collection", first=40)
+    assert (taken.worked, taken.error) == (True, "")
+    (mark,) = await HubMarkTable(storage).list()
+    assert (mark.partition, mark.first, mark.last) == ("0", 40, 42)
+    letters = [json.loads(message.text) for message in await StorageQueue(storage, "notifications-poison").take(32)]
+    places = [letter["event"] for letter in letters if "event" in letter]
+    assert sorted(place["sequenceNumber"] for place in places) == [41, 42]
+    (status,) = worker.get("status").json["pull"]
+    assert (status["partition"], status["sequenceNumber"]) == ("0", 42)
 
 
 async def test_a_message_that_is_no_envelope_becomes_a_dead_letter(worker: Worker, storage: Storage) -> None:
