@@ -51,7 +51,7 @@ class Change:
 class Services:
     """What handlers may use. ``options`` is what the subscription's ``handlers`` list tells this handler.
 
-    ``rules`` gives a file of DLP rules by its path in the app's folder, and raises SettingsError if it is not in order.
+    ``rules`` gives a file of DLP rules by its path beside the subscriptions file, and raises SettingsError if it is not in order.
     """
 
     now: Clock

@@ -331,8 +331,9 @@ class Composition:
 
     @cached_property
     def rule_files(self) -> RuleFiles:
-        """DLP rules in the app's folder, which may name the classifiers in `shared/handlers/`."""
-        return RuleFiles(_ROOT, lambda text: read_rules(text, classifiers=find_classifiers(shared.handlers)))
+        """DLP rules beside the subscriptions file, which may name the classifiers in `shared/handlers/`."""
+        beside = (_ROOT / self.settings.subscriptions_file).parent
+        return RuleFiles(beside, lambda text: read_rules(text, classifiers=find_classifiers(shared.handlers)))
 
     @cached_property
     def declared(self) -> FileDeclared:

@@ -19,6 +19,7 @@ from local.demo.stage import ROOT, set_up
 
 _FOLDER = Path(".earshot") / "demo"
 _WIDTH = 104
+_IN_PRIVATE = {"mail": 0.3, "chats": 0.5, "sensitive": 0.2}
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=15, help="how long people chatter (default 15)")
     parser.add_argument("--duplicates", type=float, default=0.05, help="share that is sent twice (default 0.05)")
     parser.add_argument("--forged", type=float, default=0.02, help="share that gets a forged companion (default 0.02)")
+    parser.add_argument("--push-only", action="store_true", help="without the event hub, its chats and their findings")
     parser.add_argument("--no-kill", action="store_true", help="leave the worker alive")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same report as data")
 
@@ -69,12 +71,17 @@ def prepare(folder: Path) -> Path:
 
 
 async def _perform(arguments: argparse.Namespace, folder: Path, console: Console) -> Reckoning:
-    console.print("Starting Azurite, a Microsoft Graph simulator, and the app in its host …")
+    pull = not arguments.push_only
+    between = "an event hub, " if pull else ""
+    console.print(f"Starting Azurite, a Microsoft Graph simulator, {between}and the app in its host …")
     kill = not arguments.no_kill and arguments.host == "local"
-    async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host) as stage:
+    async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host, pull=pull) as stage:
         names = ", ".join(channel["name"] for channel in stage.world["channels"])
-        console.print(f"Subscribed. People chatter in {names} and {len(stage.world['mailboxes'])} mailboxes.")
+        console.print(f"Subscribed. People chatter in {names} and {len(stage.world['mailboxes'])} mailboxes: by push.")
         chatter = {name: getattr(arguments, name) for name in ("rate", "seconds", "duplicates", "forged")}
+        if pull:
+            console.print("They chat in private too: by pull, and somebody looks for cards, IBANs and passwords.")
+            chatter |= _IN_PRIVATE
         with ProgressLine(console, arguments.seconds) as line:
             evidence = await play(stage, chatter, kills=int(kill), progress=line.show)
     return reckon(evidence)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,15 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from local.demo.processes import StageError
-from local.demo.reckoning import Evidence, event_key
+from local.demo.reckoning import Evidence, event_key, watched_in
 from local.demo.stage import Stage
 from local.emulation import EmulatorError
 
 SETTLE_WITHIN_SECONDS = 30.0
 _EMPTY_FOR_SECONDS = 3.0
+_HUB_EMPTY_FOR_SECONDS = 20.0
+"""A batch whose worker was killed comes again after the retry policy's first pause, and no queue shows it meanwhile."""
+_FINDINGS_WITHIN_SECONDS = 5.0
 _POLL_SECONDS = 0.25
 _PAGE = 200
 _GLANCE_SECONDS = 0.002
@@ -48,7 +52,19 @@ async def play(stage: Stage, chatter: Mapping[str, Any], *, kills: int = 0, prog
 
 
 async def gather(stage: Stage, tally: Mapping[str, Any], kills: Sequence[float] = ()) -> Evidence:
-    """Gather what everything that happened on the stage so far has left behind."""
+    """Gather what everything that happened on the stage so far has left behind.
+
+    A change may have reached the sink a moment before its findings are written: those are waited for.
+    """
+    deadline = asyncio.get_running_loop().time() + _FINDINGS_WITHIN_SECONDS
+    while True:
+        evidence = await _gather(stage, tally, kills)
+        if not watched_in(evidence).wrong or asyncio.get_running_loop().time() > deadline:
+            return evidence
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _gather(stage: Stage, tally: Mapping[str, Any], kills: Sequence[float]) -> Evidence:
     return Evidence(
         tally=tally,
         truths=(await stage.graph("GET", "/_sim/changes"))["changes"],
@@ -58,6 +74,8 @@ async def gather(stage: Stage, tally: Mapping[str, Any], kills: Sequence[float] 
         feed=await read_feeds(stage),
         objections=await stage.graph("GET", "/_sim/judge"),
         kills=kills,
+        findings=await read_findings(stage) if stage.hub else (),
+        alerts=tuple(each.event for each in stage.sink.alerts),
     )
 
 
@@ -87,6 +105,7 @@ async def settle(stage: Stage, progress: Progress = _unseen) -> Mapping[str, Any
     loop = asyncio.get_running_loop()
     deadline: float | None = None
     last_full = loop.time()
+    patience = _HUB_EMPTY_FOR_SECONDS if stage.hub else _EMPTY_FOR_SECONDS
     while True:
         tally: Mapping[str, Any] = await stage.graph("GET", "/_sim/chatter")
         progress(tally, len(stage.sink.received))
@@ -94,7 +113,7 @@ async def settle(stage: Stage, progress: Progress = _unseen) -> Mapping[str, Any
             deadline = deadline or loop.time() + SETTLE_WITHIN_SECONDS
             if await asyncio.to_thread(queue_length, stage.azurite.connection_string, "notifications"):
                 last_full = loop.time()
-            elif await _everything_arrived(stage) or loop.time() > last_full + _EMPTY_FOR_SECONDS:
+            elif await _everything_arrived(stage) or loop.time() > last_full + patience:
                 return tally
             if loop.time() > deadline:
                 return tally
@@ -151,3 +170,15 @@ async def read_feeds(stage: Stage) -> list[dict[str, Any]]:
                 break
             position = page["after"]
     return rows
+
+
+async def read_findings(stage: Stage) -> list[dict[str, Any]]:
+    """Read every finding through the app's own API."""
+    findings: list[dict[str, Any]] = []
+    query = f"top={_PAGE}"
+    while query:
+        page = await stage.app(f"/api/manage/findings?{query}")
+        findings += page["findings"]
+        following = page.get("continuation")
+        query = f"top={_PAGE}&continuation={urllib.parse.quote(following)}" if following else ""
+    return findings

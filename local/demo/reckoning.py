@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from local.demo.sink import Received
+from local.demo.watching import Watched, watch
 
 EXCUSED_BEFORE_KILL_SECONDS = 2.0
 EXCUSED_AFTER_KILL_SECONDS = 0.5
@@ -24,6 +25,8 @@ EXCUSED_RULES = frozenset({"late", "late-again", "unreachable", "failed"})
 
 _FORGED = "FORGED"
 _TAG = re.compile(r"<[^>]+>")
+
+_KIND = {"users": "mail", "chats": "chat"}
 
 Key = tuple[str, str]
 
@@ -43,6 +46,10 @@ class Evidence:
     """What the simulator's judge found."""
     kills: Sequence[float] = ()
     """When the worker was killed, in seconds since the epoch."""
+    findings: Sequence[Mapping[str, Any]] = ()
+    """What was found in chats, where somebody looked."""
+    alerts: Sequence[Mapping[str, Any]] = ()
+    """Events at the sink that tell of findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,10 @@ class Reckoning:
     dead: int
     latency_p50_ms: float | None
     latency_p99_ms: float | None
+    pulled: int
+    pull_latency_p50_ms: float | None
+    pull_latency_p99_ms: float | None
+    watched: Watched
     lost: Sequence[str]
     twice: Sequence[str]
     strangers: Sequence[str]
@@ -74,8 +85,9 @@ class Reckoning:
 
     @property
     def holds(self) -> bool:
-        """Nothing lost, nothing twice, nothing forged came through, no rule broken, and something happened at all."""
-        return bool(self.handled) and not (self.lost or self.twice or self.strangers or self.objections)
+        """Nothing lost, nothing twice, nothing forged came through, no rule broken, nothing overlooked, and something happened at all."""
+        broken = self.lost or self.twice or self.strangers or self.objections or self.watched.wrong
+        return bool(self.handled) and not broken
 
     def as_data(self) -> dict[str, Any]:
         """The same as data, for ``--json``."""
@@ -100,7 +112,8 @@ def reckon(evidence: Evidence) -> Reckoning:
         for resource, version in arrivals
         if (resource, version) not in truths
     ]
-    latencies = sorted((arrivals[key][0].at - _seconds(truths[key]["at"])) * 1000 for key in handled)
+    pushed = _latencies(arrivals, truths, [key for key in handled if not _is_chat(key[0])])
+    pulled = _latencies(arrivals, truths, [key for key in handled if _is_chat(key[0])])
     extra = sum(len(copies) - 1 for copies in arrivals.values())
     tally = evidence.tally
     return Reckoning(
@@ -117,8 +130,12 @@ def reckon(evidence: Evidence) -> Reckoning:
         forged_dead=sum(_FORGED in json.dumps(letter) for letter in evidence.dead_letters),
         handled=len(handled),
         dead=sum(_FORGED not in json.dumps(letter) for letter in evidence.dead_letters),
-        latency_p50_ms=percentile(latencies, 0.5),
-        latency_p99_ms=percentile(latencies, 0.99),
+        latency_p50_ms=percentile(pushed, 0.5),
+        latency_p99_ms=percentile(pushed, 0.99),
+        pulled=len(pulled),
+        pull_latency_p50_ms=percentile(pulled, 0.5),
+        pull_latency_p99_ms=percentile(pulled, 0.99),
+        watched=watched_in(evidence),
         lost=[*lost, *wrong_state],
         twice=[*twice, *feed_twice],
         strangers=[*strangers, *feed_strangers],
@@ -131,6 +148,30 @@ def reckon(evidence: Evidence) -> Reckoning:
         kills=len(evidence.kills),
         last_rows=_last_rows(evidence.feed),
     )
+
+
+def watched_in(evidence: Evidence) -> Watched:
+    """Hold the findings against the chat messages that were told of; nothing is expected where nobody looked."""
+    dead = {normalised(_resource(letter)) for letter in evidence.dead_letters}
+    unheard = {normalised(row["resource"]) for row in evidence.truths if not row["acknowledged"]}
+    told = {normalised(row["resource"]) for row in evidence.truths} - dead - unheard
+    chats = {
+        name: item
+        for item in evidence.items
+        if _is_chat(item["resource"]) and (name := normalised(item["resource"])) in told
+    }
+    findings = [{**each, "resource": normalised(each["resource"])} for each in evidence.findings]
+    return watch(chats if findings or evidence.alerts else {}, findings, evidence.alerts)
+
+
+def _is_chat(resource: str) -> bool:
+    return resource.lower().startswith("chats")
+
+
+def _latencies(
+    arrivals: Mapping[Key, Sequence[Received]], truths: Mapping[Key, Mapping[str, Any]], keys: Sequence[Key]
+) -> list[float]:
+    return sorted((arrivals[key][0].at - _seconds(truths[key]["at"])) * 1000 for key in keys)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
@@ -233,7 +274,7 @@ def _printable(row: Mapping[str, Any]) -> dict[str, str]:
     text = " · ".join(filter(None, (content.get("subject"), _text(content))))
     return {
         "arrived": str(row["arrived"])[11:23],
-        "kind": "mail" if row["resource"].lower().startswith("users") else "channel",
+        "kind": _KIND.get(row["resource"].lower().partition("/")[0], "channel"),
         "change": row["changeType"],
         "who": who or "",
         "text": "(deleted)" if row["deleted"] else text,

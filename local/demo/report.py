@@ -57,13 +57,17 @@ def show_report(console: Console, reckoning: Reckoning, *, folder: Path, seconds
         "Twice": reckoning.twice,
         "Not ours": reckoning.strangers,
         "Against Graph's rules": reckoning.objections,
+        "Overlooked, or found where nothing is": reckoning.watched.wrong,
     }
     for title, problems in broken.items():
         if problems:
             more = f"\n… and {len(problems) - _SAMPLES} more" if len(problems) > _SAMPLES else ""
             parts.append(Panel("\n".join(problems[:_SAMPLES]) + more, title=title, border_style="red"))
     verdict = (
-        Text("Nothing lost, nothing twice, nothing forged came through.", style="bold green")
+        Text(
+            "Nothing lost, nothing twice, nothing forged came through, nothing sensitive was overlooked.",
+            style="bold green",
+        )
         if reckoning.holds
         else Text("This run broke a promise.", style="bold red")
     )
@@ -99,8 +103,20 @@ def _figures(reckoning: Reckoning) -> Table:
     )
     table.add_row("handled", str(reckoning.handled), "in the feed, and at the sink as signed CloudEvents")
     table.add_row(
-        "end to end", f"{reckoning.latency_p50_ms} ms", f"p50, from change to sink; p99 {reckoning.latency_p99_ms} ms"
+        "by push", f"{reckoning.latency_p50_ms} ms", f"p50, from change to sink; p99 {reckoning.latency_p99_ms} ms"
     )
+    if reckoning.pulled:
+        p50, p99 = reckoning.pull_latency_p50_ms, reckoning.pull_latency_p99_ms
+        table.add_row(
+            "by pull", f"{p50} ms", f"p50, {reckoning.pulled} chat messages through an event hub; p99 {p99} ms"
+        )
+        watched = reckoning.watched
+        table.add_row(
+            "findings",
+            str(watched.open),
+            f"cards, IBANs and passwords in chats; {watched.edited_away} more edited away, {watched.deleted} gone with "
+            f"their message; {watched.alerts} alerts, none quotes what was found",
+        )
     if reckoning.kills:
         again = f"in the middle; {reckoning.resent_after_kill} events sent again under the same id"
         table.add_row("worker killed", "once" if reckoning.kills == 1 else f"{reckoning.kills} times", again)

@@ -30,6 +30,9 @@ class Sink:
 
     secret: str = field(repr=False)
     received: list[Received] = field(default_factory=list)
+    """Changes."""
+    alerts: list[Received] = field(default_factory=list)
+    """Everything else: what a handler tells of its own."""
     refused: int = 0
     port: int = 0
     _runner: web.AppRunner | None = None
@@ -59,7 +62,9 @@ class Sink:
         if not self._is_signed(request, body):
             self.refused += 1
             return web.Response(status=401)
-        self.received.append(Received(event=json.loads(body), at=time.time()))
+        event = json.loads(body)
+        kept = self.received if str(event.get("type")).startswith("Microsoft.Graph.") else self.alerts
+        kept.append(Received(event=event, at=time.time()))
         return web.Response(status=204)
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:

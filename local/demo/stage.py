@@ -1,7 +1,7 @@
 """Sets up everything that the demo needs on free loopback ports, and takes it down again.
 
-Real Azurite, the Graph simulator, a sink for `forward`, and the app in its host. Nothing of the caller's own settings
-reaches the app: it runs on exactly what is written here.
+Real Azurite, the Graph simulator, a sink for `forward`, the app in its host, and an Event Hubs namespace between Graph and the app where
+pull mode is wanted. Nothing of the caller's own settings reaches the app: it runs on exactly what is written here.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ import aiohttp
 from local.azurite.emulator import Azurite, free_ports
 from local.demo.processes import Running, StageError, start
 from local.demo.sink import Sink
-from local.emulation import EmulatorError
+from local.demo.watching import RULES
+from local.emulation import Emulator, EmulatorError
+from local.eventhubs.emulator import EventHubs
 from local.keys.material import ensure_encryption_key, make_client_state_key, make_signing_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +33,12 @@ HANDLER_TIMEOUT_SECONDS = 4
 
 _READY_WITHIN_SECONDS = 60.0
 _ANY_PORTS = ("--port", "0", "--tls-port", "0")
+_NAMESPACE = "earshot.servicebus.windows.net"
+_HUB = "notifications"
 _OURS = (
+    "EVENTHUB",
+    "EVENT_HUB_",
+    "OVERSIZE_",
     "GRAPH_",
     "AZUREWEBJOBS",
     "CLIENT_STATE_",
@@ -53,6 +60,10 @@ class Stage:
     host: Running
     http: aiohttp.ClientSession
     world: dict[str, Any] = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+    folder: Path
+    app_folder: Path
+    hub: EventHubs | None = None
 
     async def graph(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the simulator's control API."""
@@ -83,6 +94,7 @@ async def set_up(
     graph_options: Sequence[str] = ("--time-scale", "5"),
     handlers: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
+    pull: bool = False,
 ) -> AsyncIterator[Stage]:
     """Start everything and subscribe; on leaving, stop everything. Raises StageError with what to do.
 
@@ -94,14 +106,20 @@ async def set_up(
         graph_options: of the simulator's command line.
         handlers: what the subscriptions name besides ``feed`` and ``forward``.
         extra: settings of the app that replace the stage's own.
+        pull: chats are heard too, through an event hub, and looked through for what should not be in them.
     """
     async with AsyncExitStack() as stack:
         azurite = Azurite(access_log=access_log)
         stack.callback(azurite.stop)
+        hub = EventHubs(hubs={_HUB: 4}) if pull else None
+        if hub is not None:
+            stack.callback(hub.stop)
+            await asyncio.to_thread(_start_emulator, hub)
+            graph_options = (*graph_options, "--event-hub", f"{_NAMESPACE}={hub.connection_string}")
         sink = Sink(secret=make_signing_key())
         await sink.start()
         stack.push_async_callback(sink.stop)
-        starting = asyncio.to_thread(_start_azurite, azurite)
+        starting = asyncio.to_thread(_start_emulator, azurite)
         simulator, _ = await asyncio.gather(_start_simulator(folder, stack, graph_options), starting)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         async with http.get(f"{simulator['http']}/_sim/world") as answer:
@@ -110,15 +128,19 @@ async def set_up(
         environ = _clean_environment() | app_settings(
             folder, azurite=azurite, simulator=simulator, tenant_id=world["tenant"], port=port
         )
+        told = [*handlers, "feed", {"forward": {"to": sink.url}}]
+        watched = _watch(folder, sink.url) if pull else None
         environ |= {
             "FORWARD_SIGNING_KEY": sink.secret,
-            "SUBSCRIPTIONS_FILE": str(declare(folder, world, [*handlers, "feed", {"forward": {"to": sink.url}}])),
+            "SUBSCRIPTIONS_FILE": str(declare(folder, world, told, watched=watched)),
+            **(hub_settings(hub, world["domain"]) if hub else {}),
+            **(extra or {}),
         }
         host = await start(
             "the host",
             host_command(host_kind, port=port, app=app),
             folder=app if host_kind == "func" else ROOT,
-            environ=environ | dict(extra or {}),
+            environ=environ,
             log=folder / "host.log",
         )
         stack.push_async_callback(host.stop)
@@ -130,6 +152,10 @@ async def set_up(
             host=host,
             http=http,
             world=world,
+            environ=environ,
+            folder=folder,
+            app_folder=app,
+            hub=hub,
         )
         await _until(lambda: _is_up(stage), host, "answer")
         await _subscribe(stage)
@@ -180,8 +206,26 @@ def app_settings(
     }
 
 
-def declare(folder: Path, world: Mapping[str, Any], handlers: Sequence[Any]) -> Path:
-    """Write the subscriptions file: every channel rich, the mailboxes basic."""
+def hub_settings(hub: EventHubs, domain: str) -> dict[str, str]:
+    """Give what the app is told of an event hub, and what it tells Graph of it."""
+    return {
+        "EventHubConnection": hub.connection_string,
+        "EVENT_HUB_NAME": _HUB,
+        "EVENT_HUB_CONSUMER_GROUP": "$Default",
+        "EVENT_HUB_NOTIFICATION_URL": f"EventHub:https://{_NAMESPACE}/eventhubname/{_HUB}?tenantId={domain}",
+    }
+
+
+def _watch(folder: Path, url: str) -> dict[str, Any]:
+    """Write rules for what people should not tell each other; the handler that follows them, and where its alerts go."""
+    (folder / "dlp_rules.json").write_text(json.dumps(RULES, indent=2), encoding="utf-8")
+    return {"dlp": {"rules": "dlp_rules.json", "alert": {"to": url}}}
+
+
+def declare(
+    folder: Path, world: Mapping[str, Any], handlers: Sequence[Any], *, watched: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the subscriptions file: every channel rich, the mailboxes basic; chats by pull where somebody watches them."""
     rich = {"changeType": "created,updated,deleted", "includeResourceData": True, "handlers": handlers}
     basic = rich | {"includeResourceData": False}
     subscriptions: list[dict[str, Any]] = [{"name": "channels", "resource": "/teams/getAllMessages", **rich}]
@@ -189,14 +233,17 @@ def declare(folder: Path, world: Mapping[str, Any], handlers: Sequence[Any]) -> 
         resource = f"/users/{mailbox['user']}/messages"
         # the simulator's list of changes, which is the truth that everything is held against, has ordinary ids
         subscriptions.append({"name": f"mailbox-{number}", "resource": resource, **basic, "immutableIds": False})
+    if watched is not None:
+        chats = rich | {"delivery": "eventhub", "handlers": [watched, *handlers]}
+        subscriptions.append({"name": "chats", "resource": "/chats/getAllMessages", **chats})
     path = folder / "subscriptions.json"
     path.write_text(json.dumps({"subscriptions": subscriptions}, indent=2), encoding="utf-8")
     return path
 
 
-def _start_azurite(azurite: Azurite) -> None:
+def _start_emulator(emulator: Emulator) -> None:
     try:
-        azurite.start()
+        emulator.start()
     except EmulatorError as problem:
         raise StageError(str(problem)) from problem
 
@@ -238,7 +285,8 @@ async def _subscribe(stage: Stage) -> None:
         rows = (await stage.app("/api/status")).get("subscriptions", [])
         if problems := [f"{row['name']}: {row['problem']}" for row in rows if row["problem"]]:
             raise StageError("subscriptions could not be created:\n" + "\n".join(problems))
-        return len(rows) > len(stage.world["mailboxes"]) and all(row["subscriptionId"] for row in rows)
+        declared = 1 + len(stage.world["mailboxes"]) + (stage.hub is not None)
+        return len(rows) >= declared and all(row["subscriptionId"] for row in rows)
 
     await _until(all_live, stage.host, "create its subscriptions")
 

@@ -1,4 +1,4 @@
-"""ports.Rules from the app's folder: each file is read and compiled once. A deployment brings another, and a process that knows it."""
+"""ports.Rules from the folder of the subscriptions file: each file is read and compiled once. A deployment brings another, and a process that knows it."""
 
 from collections.abc import Callable
 from pathlib import Path
