@@ -37,9 +37,10 @@ var worthALook = [
   { begins: 'a subscription that nobody knows ', matches: '', means: 'Graph has a subscription of this app that no row knows' }
   { begins: 'lifecycle: changes were missed ', matches: '', means: 'Graph says that it could not deliver: a catch-up is under way' }
   { begins: 'the subscriptions file is wrong', matches: '', means: 'the subscriptions file has a mistake: what it said before stays in force' }
-  { begins: 'delivery id=', matches: 'refused=[a-z]', means: 'something that is not from Graph, or not for us, came in and was dropped' }
+  { begins: 'delivery id=', matches: 'refused=[^ ]+:[0-9]', means: 'something that is not from Graph, or not for us, came in and was dropped' }
 ]
 
+// what no regular expression is asked of matches one that is empty
 var urgentCases = [for row in urgent: 'Message startswith_cs "${row.begins}" and Message matches regex "${row.matches}", "${row.means}"']
 var worthALookCases = [for row in worthALook: 'Message startswith_cs "${row.begins}" and Message matches regex "${row.matches}", "${row.means}"']
 
@@ -53,7 +54,8 @@ var rules = [
     dimension: 'Problem'
     operator: 'GreaterThan'
     threshold: 0
-    window: 'PT15M'
+    // twice as long as the pause between two looks: a line may be minutes on its way
+    window: 'PT30M'
   }
   {
     name: 'worth-a-look'

@@ -37,7 +37,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     softDeleteRetentionInDays: retentionDays
     publicNetworkAccess: private && empty(allowedIpAddresses) ? 'Disabled' : 'Enabled'
     networkAcls: {
-      bypass: 'AzureServices'
+      bypass: 'None'
       defaultAction: private ? 'Deny' : 'Allow'
       ipRules: [for address in allowedIpAddresses: { value: address }]
     }

@@ -49,10 +49,10 @@ param secretNames { clientStateKey: string, clientStateKeyPrevious: string, forw
 @description('Required. Whether the vault holds a previous clientState key, for as long as subscriptions still carry it.')
 param clientStateKeyRotating bool
 
-@description('Required. Pull mode; null without it.')
+@description('Conditional. In pull mode: which hub.')
 param eventHub { host: string, name: string, consumerGroup: string, tenantDomain: string }?
 
-@description('Required. Where Graph puts what no event can hold; null without it.')
+@description('Conditional. Where Graph puts what no event can hold.')
 param oversize { blobEndpoint: string, secretAddress: string, tenantDomain: string }?
 
 @description('Required. Address of the SignalR service; empty without one.')
