@@ -36,6 +36,12 @@ def test_the_host_is_told_what_the_design_fixes() -> None:
         "visibilityTimeout": "00:00:30",
         "maxDequeueCount": 10,
     }
+    assert host["extensions"]["eventHubs"] == {
+        "maxEventBatchSize": 100,
+        "prefetchCount": 300,
+        "batchCheckpointFrequency": 1,
+        "initialOffsetOptions": {"type": "fromStart"},
+    }
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
 
 

@@ -32,6 +32,7 @@ SECRETS = (
     RICH["encryptedContent"]["dataKey"],
     RICH["encryptedContent"]["dataSignature"],
     builders.CLIENT_STATE_KEY.decode(),
+    builders.client_state(delivery="eventhub").rpartition(".")[2],
 )
 TROUBLES: list[Any] = [
     None,
@@ -54,6 +55,12 @@ BODIES: list[bytes] = [
     builders.body(RICH, tokens=[TOKEN + CANARY]),
     builders.body(lifecycle_notification(), lifecycle_notification(clientState=CANARY)),
 ]
+
+HUB_STATE = builders.client_state(delivery="eventhub")
+OVERSIZE, OVERSIZE_MISSING = (
+    builders.body(builders.over_hub(notification("8", resource=None, odd=CANARY, additionalPayloadStorageId=name)))
+    for name in ("blob-7", "blob-8")
+)
 
 
 @pytest.fixture
@@ -89,6 +96,32 @@ async def test_no_refusal_of_graphs_and_no_failing_fetch_gets_a_secret_into_the_
         await app.receive(notification("7", odd=CANARY))
         await app.run()
 
+    assert log.records
+
+
+def over_hub(body: bytes) -> bytes:
+    """The same body as a hub has it, where it is a collection at all."""
+    return body.replace(builders.client_state().encode(), HUB_STATE.encode())
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=repr)
+@pytest.mark.parametrize("body", [*BODIES, OVERSIZE, OVERSIZE_MISSING], ids=range(len(BODIES) + 2))
+async def test_no_event_of_a_hub_gets_a_secret_into_the_log(
+    log: pytest.LogCaptureFixture, body: bytes, trouble: Any
+) -> None:
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        handler = Handler("feed", [trouble] * 30 if trouble else [])
+        app = Stand(registrations=[handler.registration()], threads=threads)
+        app.oversize_store.blobs["blob-7"] = CANARY.encode()
+        events = [builders.hub_event(raw=over_hub(body), number=number) for number in range(2)]
+        await app.pull.take(events)
+        await app.pull.take(events)
+        await app.run(rounds=5000)
+        app.outage.away = True
+        with pytest.raises(StorageError) as problem:
+            await app.pull.take(events)
+
+    assert not [secret for secret in SECRETS if secret in repr(problem.value)]
     assert log.records
 
 

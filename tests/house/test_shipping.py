@@ -77,6 +77,16 @@ def test_a_setting_that_only_some_parts_need_stops_only_those(shipped: Path) -> 
     assert not functions & {"renewal", "subscription_work", "sweep"}
 
 
+def test_pull_mode_is_a_part_for_whoever_asks_for_it(shipped: Path) -> None:
+    asked = {"EventHubConnection__fullyQualifiedNamespace": "contoso.servicebus.windows.net"}
+    with_it = run_python(shipped, LIST_FUNCTIONS, sample() | FILLED_IN | asked)
+    without = run_python(shipped, LIST_FUNCTIONS, sample() | FILLED_IN)
+
+    assert set(json.loads(with_it.stdout)["functions"]) == {*json.loads(without.stdout)["functions"], "event_hub"}
+    assert with_it.stderr == ""
+    assert not HEAVY & set(json.loads(with_it.stdout)["modules"])
+
+
 def test_no_required_distribution_shadows_a_package_of_ours() -> None:
     """Another top-level `shared`, `blueprints` or `local` would be found first, or instead."""
     todo = [

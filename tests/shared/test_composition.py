@@ -1,5 +1,6 @@
 """Wiring: every part that its settings allow, and for the others one sentence each. Nothing outside is touched."""
 
+import inspect
 import json
 import logging
 import re
@@ -207,6 +208,78 @@ def test_a_claim_outlasts_the_handlers_limit(compose: Compose) -> None:
     app = compose(HANDLER_TIMEOUT_SECONDS="100")
 
     assert app.ledger._claim_lifetime > app.settings.handler_timeout
+
+
+HUB = {"EVENT_HUB_NAME": "notifications", "EVENT_HUB_CONSUMER_GROUP": "$Default"}
+
+
+async def status_of(app: Composition) -> dict[str, Any]:
+    """What /api/status says: every storage part of it is left out."""
+    found = {}
+    for part in app.blueprints():
+        functions = func.FunctionApp()
+        functions.register_functions(part)
+        found |= {each.get_function_name(): each for each in functions.get_functions()}
+    answer = found["health"].get_user_function()(func.HttpRequest("GET", "https://app.example/api/health", body=b""))
+    response = await answer if inspect.isawaitable(answer) else answer
+    body: dict[str, Any] = json.loads(response.get_body())
+    return body | {"code": response.status_code}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"EventHubConnection": "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=b"},
+        {"EventHubConnection__fullyQualifiedNamespace": "contoso.servicebus.windows.net"},
+    ],
+    ids=["by key", "by identity"],
+)
+def test_pull_mode_is_there_for_whoever_asks_for_it(compose: Compose, asked: dict[str, str]) -> None:
+    assert "event_hub" in functions(compose(**HUB, **asked).blueprints())
+
+
+async def test_pull_mode_that_nobody_asked_for_is_no_problem(
+    compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = compose(**HUB)
+
+    assert "event_hub" not in functions(app.blueprints())
+    assert caplog.messages == []
+    assert (await status_of(app))["code"] == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"EventHubConnection": "x", "EVENT_HUB_NAME": "hub"}, "EVENT_HUB_CONSUMER_GROUP is missing"),
+        (
+            HUB
+            | {"EVENT_HUB_NOTIFICATION_URL": "EventHub:https://c.servicebus.windows.net/eventhubname/h?tenantId=c.com"},
+            "EventHubConnection is missing",
+        ),
+        (HUB | {"EventHubConnection__fullyQualifiedNamespace": "https://c"}, "is not a host's name"),
+    ],
+)
+async def test_pull_mode_that_is_asked_for_and_lacks_a_setting_is_a_problem(
+    compose: Compose, settings: dict[str, str], said: str
+) -> None:
+    app = compose(**settings)
+    status = await status_of(app)
+
+    assert "event_hub" not in functions(app.blueprints())
+    assert status["code"] == 503
+    assert any(said in problem for problem in status["problems"]["event_hub"])
+    assert {"notifications", "processor"} <= functions(app.blueprints())
+
+
+async def test_what_no_event_can_hold_is_read_where_a_setting_says(compose: Compose) -> None:
+    assert compose().oversize.store is None
+    assert compose(OVERSIZE_STORAGE="UseDevelopmentStorage=true").oversize.store is not None
+    by_identity = compose(OVERSIZE_STORAGE__blobServiceUri="https://big.blob.core.windows.net")
+    storage = by_identity.oversize_storage
+    assert storage is not None
+    assert storage.found_container("c").url == "https://big.blob.core.windows.net/c"
+    assert storage.health is not by_identity.storage_health
 
 
 async def test_an_app_that_used_nothing_closes(compose: Compose) -> None:

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from shared.adapters.memory_catch_up import MemoryGapStore
+from shared.adapters.memory_pull import MemoryHubMarks
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.key_watch import KeyWatch
-from shared.ports import Comparison, GapReport
+from shared.ports import Comparison, GapReport, HubMark
 from shared.status import Status
 from tests.builders import NAME, NOW, SUBSCRIPTION_ID, declaration, encryption_key, live
 
@@ -119,6 +120,31 @@ async def test_with_no_good_declaration_at_all_the_app_is_not_well() -> None:
 
     assert state.health()[0] == 503
     assert json.loads((await state.full())[1])["declaration"]["entries"] is None
+
+
+async def test_a_part_that_nobody_asked_for_says_what_to_set() -> None:
+    code, body = await status(absent={"event_hub": "set EventHubConnection"}).full()
+
+    assert (code, json.loads(body)["leftOut"]) == (200, {"event_hub": ["set EventHubConnection"]})
+    assert "pull" not in json.loads(body)
+
+
+async def test_a_hub_is_shown_with_the_events_that_were_begun_last() -> None:
+    marks = MemoryHubMarks()
+    await marks.save(
+        HubMark(hub="hub", consumer_group="$Default", partition="3", first=10, last=19, at=NOW - timedelta(minutes=1))
+    )
+    _, body = await status(marks=marks).full()
+
+    assert json.loads(body)["pull"] == [
+        {
+            "hub": "hub",
+            "consumerGroup": "$Default",
+            "partition": "3",
+            "sequenceNumber": 19,
+            "begun": "2026-11-20T11:59:00Z",
+        }
+    ]
 
 
 async def test_without_storage_the_status_still_answers() -> None:
