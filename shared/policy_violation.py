@@ -10,7 +10,7 @@ kept with the findings, the message itself has it, and what is unchanged is not 
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from shared.dlp_options import ACTIONS, ViolationPolicy
 from shared.findings import MessageState, gravest
@@ -27,21 +27,20 @@ def wanted_action(state: MessageState, policy: ViolationPolicy) -> str:
     return policy.actions[worst] if worst else _NONE
 
 
-def to_say(state: MessageState, wanted: str, content: Mapping[str, Any]) -> bool | None:
-    """Tell whether Teams has to be told; None where nothing is to be said or noted.
+def what_to_do(state: MessageState, wanted: str, content: Mapping[str, Any]) -> Literal["say", "note", "nothing"]:
+    """Tell whether Teams has to be told; or only that it is so already has to be noted, after a crash in between.
 
-    False: it is so already, and only to be noted. What the sender decided stays, and what another service did is never made milder.
+    What the sender decided stays, and what another service did is never made milder.
     """
     stated = content.get("policyViolation")
     violation: Mapping[str, Any] = stated if isinstance(stated, dict) else {}
     if wanted == (state.verdict or _NONE) or str(violation.get("userAction")).lower() in _OF_THE_SENDER:
-        return None
+        return "nothing"
     known = _action(violation)
     if known == wanted:
-        return False
-    if not state.verdict and ACTIONS.index(known) > ACTIONS.index(wanted):
-        return None
-    return True
+        return "note"
+    is_milder = ACTIONS.index(wanted) < ACTIONS.index(known)
+    return "nothing" if is_milder and not state.verdict else "say"
 
 
 def write_violation(state: MessageState, wanted: str, policy: ViolationPolicy) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def message_row(state: MessageState) -> Row:
         "RowKey": key,
         "Revision": str(state.revision),
         "Verdict": state.verdict,
+        "Sender": state.message.sender,  # by which, as in the list, everything about a person is found
         "Message": json.dumps(_write_message(state.message)),
         "Newest": json.dumps(_write_version(state.newest)),
         "Shown": json.dumps(_write_version(state.shown)) if state.shown else "",

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.dlp_options import DlpOptions, read_dlp_options
-from shared.errors import GraphApiError
+from shared.errors import GraphApiError, HandlerWord
 from shared.feeds import feed_of
 from shared.finding_event import write_finding_event
 from shared.findings import ListedFinding, Message, MessageState, Scan, message_key
-from shared.handlers import Change, Services, on
+from shared.handlers import Change, GiveUp, Services, on
 from shared.message_facts import is_teams, name_sender, nothing_before, own_place, read_link, read_sent, read_state
-from shared.policy_violation import to_say, wanted_action, write_violation
+from shared.policy_violation import wanted_action, what_to_do, write_violation
 from shared.ports import Target
 from shared.telemetry import log_line
 
@@ -42,16 +42,16 @@ async def dlp(change: Change, services: Services) -> None:
         return
     state = await services.findings.apply(scan)
     _report(change, scan, state)
-    told, problem = await _tell(services, options, state)
+    told, problems = await _tell(services, options, state)
     verdict: str | None = None
     try:
         verdict = await _judge(change, services, options, scan, state)
-    except Exception as refusal:  # noqa: BLE001 - raised below, when what was done is written down
-        problem = problem or refusal
+    except GraphApiError as refusal:
+        problems.append(refusal)
     if told or verdict is not None:
         await services.findings.settle(state, told=told, verdict=verdict)
-    if problem is not None:
-        raise problem
+    if problems:  # as long as something may still succeed, nothing is given up
+        raise min(problems, key=lambda problem: isinstance(problem, GiveUp))
 
 
 def _scan(change: Change, services: Services, options: DlpOptions) -> Scan | None:
@@ -99,25 +99,24 @@ def _message(change: Change, options: DlpOptions) -> Message:
     )
 
 
-async def _tell(services: Services, options: DlpOptions, state: MessageState) -> tuple[set[str], Exception | None]:
-    """Send the alerts that are not out yet; the ids of those that were taken, and what kept the first other one back."""
+async def _tell(services: Services, options: DlpOptions, state: MessageState) -> tuple[set[str], list[BaseException]]:
+    """Send the alerts that are not out yet; the ids of those that were taken, and what kept the others back."""
     waiting = [each for each in state.listed() if not each.finding.told]
     if options.alert is None or not waiting:
-        return set(), None
-    target = services.target(options.alert)
+        return set(), []
+    try:
+        target = services.target(options.alert)
+    except HandlerWord as word:
+        return set(), [word]
     gate = asyncio.Semaphore(_ALERTS_AT_ONCE)
-    outcomes = await asyncio.gather(*(_send(target, gate, each) for each in waiting))
+    outcomes = await asyncio.gather(*(_send(target, gate, each) for each in waiting), return_exceptions=True)
     told = {each.finding.id for each, outcome in zip(waiting, outcomes, strict=True) if outcome is None}
-    return told, next((outcome for outcome in outcomes if outcome is not None), None)
+    return told, [outcome for outcome in outcomes if outcome is not None]
 
 
-async def _send(target: Target, gate: asyncio.Semaphore, listed: ListedFinding) -> Exception | None:
+async def _send(target: Target, gate: asyncio.Semaphore, listed: ListedFinding) -> None:
     async with gate:
-        try:
-            await target.send(write_finding_event(listed), event_id=listed.finding.id)
-        except Exception as problem:  # noqa: BLE001 - it goes on to dispatch, when what was sent is written down
-            return problem
-    return None
+        await target.send(write_finding_event(listed), event_id=listed.finding.id)
 
 
 async def _judge(
@@ -131,10 +130,10 @@ async def _judge(
     if policy is None or not is_teams(change.resource) or scan.version != state.newest or scan.version.deleted:
         return None
     wanted = wanted_action(state, policy)
-    news = to_say(state, wanted, change.content or {})
-    if news is None:
+    to_do = what_to_do(state, wanted, change.content or {})
+    if to_do == "nothing":
         return None
-    if news:
+    if to_do == "say":
         try:
             await services.graph.request(
                 "PATCH",

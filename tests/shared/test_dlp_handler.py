@@ -101,6 +101,7 @@ class Bench:
     now: datetime = NOW
     asked_rules: list[str] = field(default_factory=list)
     asked_targets: list[Mapping[str, Any]] = field(default_factory=list)
+    target_trouble: Exception | None = None
 
     def _rules(self, path: str) -> Words:
         self.asked_rules.append(path)
@@ -108,6 +109,8 @@ class Bench:
 
     def _target(self, options: Mapping[str, Any]) -> Target:
         self.asked_targets.append(options)
+        if self.target_trouble:
+            raise self.target_trouble
         return self.target
 
     @property
@@ -379,6 +382,21 @@ async def test_a_target_that_wants_no_more_gives_up_and_teams_is_told_all_the_sa
 
     assert isinstance(await bench.handle(change(content("CARD"))), GivenUp)
     assert bench.graph.actions == ["blockAccess"]
+
+
+async def test_a_target_that_cannot_be_made_holds_up_nothing_else() -> None:
+    bench = Bench({"alert": {"to": CANARY}, "policyViolation": True}, target_trouble=GiveUp("forward: 'to' is wrong"))
+
+    assert isinstance(await bench.handle(change(content("CARD"))), GivenUp)
+    assert bench.graph.actions == ["blockAccess"]
+
+
+async def test_as_long_as_something_may_succeed_nothing_is_given_up() -> None:
+    bench = Bench({"alert": ALERT, "policyViolation": True})
+    bench.target.troubles = [GiveUp("the target answered 410: it wants no more events")]
+    bench.graph.troubles = [GraphApiError("PATCH", status=503)]
+
+    assert isinstance(await bench.handle(change(content("CARD"))), Again)
 
 
 async def test_without_somebody_to_tell_nobody_is_told() -> None:
