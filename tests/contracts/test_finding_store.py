@@ -253,7 +253,7 @@ async def test_where_a_process_died_between_two_writes_the_same_change_again_com
 
 @pytest.mark.azurite
 async def test_what_a_change_costs(storage: Storage, unique: str, request_log: RequestLog) -> None:
-    """One request where there is nothing to list, two where there is, however many findings: up to a hundred."""
+    """One request where there is nothing to list, two where there is, for up to a hundred findings; one to note what was done."""
     store = FindingTable(storage)
     await store.apply(scan(message(unique, "first")))
     costs: list[int] = []
@@ -269,6 +269,10 @@ async def test_what_a_change_costs(storage: Storage, unique: str, request_log: R
     await cost(scan(one, *(match(start=number) for number in range(100))))
     await cost(scan(one, match(), minute=1))
     assert costs == [1, 2, 5]
+    state = await store.apply(scan(message(unique, "told"), match(), tell=True))
+    before = len(request_log.read())
+    await store.settle(state, told={each.id for each in state.findings}, verdict=None)
+    assert len(request_log.read()) - before == 1
 
 
 @pytest.mark.azurite
