@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from local.az import refusals
 from local.az.directory import Directory
 from local.az.parsing import Command, UsageError, read
+from local.az.queries import query
 from local.az.refusals import Refusal
 from local.az.tenant import WHEN, next_id, read_state, write_state
 
@@ -104,13 +105,16 @@ class StandIn:
                 raise refusal
 
     def _print(self, command: Command, answer: Any) -> str:
-        if command.one("--output", "json") != "json":
-            raise UsageError("the stand-in prints JSON only")
-        query = command.one("--query")
-        if query not in {"", "id"}:
-            raise UsageError(f"the stand-in knows no --query but id, not {query}")
-        shown = answer.get("id") if query and isinstance(answer, dict) else answer
-        return "" if shown is None else json.dumps(shown, indent=2)
+        """Print as asked: JSON, nothing, or of one value its bare text, as a shell takes it."""
+        shown = query(command.one("--query"), answer) if command.one("--query") else answer
+        match command.one("--output", "json"):
+            case "none":
+                return ""
+            case "json":
+                return "" if shown is None else json.dumps(shown, indent=2)
+            case "tsv" if not isinstance(shown, dict | list):
+                return "" if shown is None else str(shown)
+        raise UsageError("the stand-in prints JSON, nothing, or one value as tsv")
 
     def _env_set(self, words: Sequence[str]) -> Ended:
         """Keep a value. https://learn.microsoft.com/azure/developer/azure-developer-cli/reference#azd-env-set (2026-01)."""

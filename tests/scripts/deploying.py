@@ -75,6 +75,7 @@ class Deployment:
     pause: float = 0.0
     stand_in: StandIn = field(init=False)
     said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
     waits: int = 0
 
     def __post_init__(self) -> None:
@@ -146,6 +147,7 @@ class Deployment:
 
     def _az(self, words: Sequence[str]) -> Ran:
         ended = self.stand_in.run(words)
+        self.printed.append(ended.out)
         return Ran(code=ended.code, out=ended.out, err=ended.err)
 
     def _wait(self, _seconds: float) -> None:

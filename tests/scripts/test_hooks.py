@@ -166,6 +166,7 @@ def test_no_secret_is_on_a_command_line_or_in_what_is_said(deployment: Deploymen
     lines = [" ".join(words) for words in deployment.stand_in.asked]
 
     assert len(secrets) == 3
+    assert not [out for out in deployment.printed for secret in secrets[:2] if secret in out]
     for secret in secrets:
         assert not [line for line in lines if secret in line]
         assert not [said for said in deployment.said if secret in said]

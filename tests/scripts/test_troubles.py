@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from local.az import refusals
+from local.az.parsing import commands
 from local.az.refusals import Refusal
 from scripts.provisioning.troubles import ALREADY_THERE, TROUBLES, Trouble, recognise
 from tests.scripts.deploying import TEAMS, AppThatSubscribes, Deployment
 
+ROOT = Path(__file__).parents[2]
 PULLED = {"name": "chats", "resource": "/chats/getAllMessages", "changeType": "created", "delivery": "eventhub"}
 
 
@@ -19,6 +22,16 @@ def test_each_trouble_is_recognised_by_its_own_text_and_says_what_to_do(trouble:
     assert recognise(f"ERROR: {trouble.example}\nCode: x") is trouble
     assert len(trouble.advice) > 25
     assert re.fullmatch(r"https://learn\.microsoft\.com/\S+ \(\d{4}-\d{2}\)", trouble.source)
+
+
+def test_every_command_that_people_are_told_to_run_is_one_of_the_real_cli() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "scripts/provisioning").glob("*.py"))
+    said = re.sub(r'"\s+f?"', "", sources)  # sentences go on in the next line
+    found = re.findall(r"\baz ((?:[a-z][a-z-]+ )+)(--[a-z-]+)", said)
+
+    assert len(found) > 8
+    for words, flag in found:
+        assert flag in commands()[words.strip()]["flags"], words
 
 
 def test_texts_that_are_no_trouble_of_ours_are_not_taken_for_one() -> None:

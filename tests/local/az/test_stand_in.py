@@ -9,6 +9,7 @@ import pytest
 
 from local.az import stand_in as module
 from local.az.parsing import UsageError, commands, read
+from local.az.queries import query
 from local.az.stand_in import StandIn
 from local.az.tenant import fresh, provisioned, write_state
 
@@ -38,7 +39,8 @@ def az(tmp_path: Path) -> StandIn:
         "keyvault secret set extra --vault-name kv-x --name a --value b",
         "rest --method fetch --url https://graph.microsoft.com/v1.0/organization",
         "account show --output yaml",
-        "account show --query user.name",
+        "account show --query length(@)",
+        "account show --output tsv",
         "webapp log tail --name x --resource-group y",
     ],
 )
@@ -77,6 +79,30 @@ def test_a_value_is_in_what_a_secret_prints_as_with_the_real_one(az: StandIn) ->
 
     assert json.loads(az.run(line).out)["value"] == "hush"
     assert json.loads(az.run([*line, "--query", "id"]).out).startswith("https://kv-x.vault.azure.net/secrets/a/")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", {"b": [{"n": "x", "on": True}, {"n": "y", "on": False}]}),
+        ("a.b[0].n", "x"),
+        ("a.b[1].n", "y"),
+        ("a.b[2].n", None),
+        ("a.b[?on].n", ["x"]),
+        ("a.b[?n=='y'].on", [False]),
+        ("a.b[?n=='y'].n | [0]", "y"),
+        ("a.b[?n=='z'].n | [0]", None),
+        ("a.c.d", None),
+    ],
+)
+def test_queries_are_read_as_the_real_one_reads_them(text: str, expected: object) -> None:
+    assert query(text, {"a": {"b": [{"n": "x", "on": True}, {"n": "y", "on": False}]}}) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a | [1]", "a | [0] | [0]", "a[*]", "a b", "length(a)", "a[?b>'1']"])
+def test_a_query_that_it_does_not_know_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="knows no --query"):
+        query(text, {})
 
 
 def test_nobody_who_is_not_signed_in_is_answered(tmp_path: Path) -> None:
