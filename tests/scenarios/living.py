@@ -270,6 +270,9 @@ class Life:
     plan: Plan = field(default_factory=Plan)
     seed: int = 1
     base_url: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Besides those that every life has."""
+
     app: App = field(init=False)
     sink: Sink = field(default_factory=Sink)
     journal: list[tuple[datetime, str]] = field(default_factory=list)
@@ -336,7 +339,7 @@ class Life:
         }
         if self.previous_client_state_key:
             environ["CLIENT_STATE_KEY_PREVIOUS"] = new_secret(self.previous_client_state_key)
-        self.app = App(self, Settings.from_environ(environ))
+        self.app = App(self, Settings.from_environ(environ | dict(self.settings)))
         self.note(f"app: {why}")
 
     def rotate_encryption_key(self) -> None:
@@ -510,7 +513,14 @@ def _count_attempts(life: Life) -> None:
 
 
 @asynccontextmanager
-async def a_life(declare: Any, *, seed: int = 1, plan: Plan | None = None, **options: Any) -> AsyncIterator[Life]:
+async def a_life(
+    declare: Any,
+    *,
+    seed: int = 1,
+    plan: Plan | None = None,
+    settings: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Life]:
     """Start a tenant and an app that has declared what `declare` gives for the tenant."""
     async with Simulator(seed=seed, patience=20.0, **options) as simulator:
         patch = pytest.MonkeyPatch()
@@ -520,6 +530,7 @@ async def a_life(declare: Any, *, seed: int = 1, plan: Plan | None = None, **opt
         try:
             entries = declare(simulator)
             life = Life(simulator=simulator, threads=threads, entries=entries, plan=plan or Plan(), seed=seed)
+            life.settings = settings or {}
             _put_on_clock(simulator, patch)
             _count_attempts(life)
             app = web.Application(client_max_size=64 * 1024 * 1024)
