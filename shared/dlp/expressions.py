@@ -17,6 +17,7 @@ _LARGEST_PROGRAM: Final = 5_000
 _MEMORY: Final = 1 << 20
 _MEMORY_TOGETHER: Final = 64 << 20
 _FIRST_LOOK: Final = 1024
+_NO_REFERENCES: Final = "back references are not possible here; write the alternatives out"
 _REMEDIES: Final = (
     ("(?=", "looking ahead is not possible here; match what follows too, or use `near` or `except`"),
     ("(?!", "looking ahead is not possible here; use `except` for what is no finding"),
@@ -26,7 +27,8 @@ _REMEDIES: Final = (
     ("(?x", "verbose patterns are not possible here; write it without spaces and comments"),
     ("(?#", "comments are not possible here; the rule has a description"),
     ("(?(", "conditions are not possible here; write two rules"),
-    ("(?P=", "back references are not possible here; write the alternatives out"),
+    ("operator: (?P", _NO_REFERENCES),
+    ("sequence: \\k", _NO_REFERENCES),
     ("\\Z", "\\Z is \\z here"),
     (
         "invalid repetition size",
@@ -158,7 +160,7 @@ class ExpressionSet:
         found = self._set.Match(data) if self._set is not None else None
         if not found:
             return self._everything
-        return [number for number in found if number < len(self._everything)]
+        return sorted(number for number in found if number < len(self._everything))
 
 
 def _options(memory: int) -> Any:
@@ -175,5 +177,5 @@ def _remedy(problem: str) -> str:
         if symptom in problem.replace("\\\\", "\\"):
             return remedy
     if any(reference in problem.replace("\\\\", "\\") for reference in _BACK_REFERENCES):
-        return "back references are not possible here; write the alternatives out"
+        return _NO_REFERENCES
     return "it is no regular expression that RE2 knows (https://github.com/google/re2/wiki/Syntax)"
