@@ -40,6 +40,7 @@ from local.host.hub_rules import (
 )
 from local.host.storage import STORAGE_ERRORS, CheckpointContainer
 
+STOLEN = "amqp:link:stolen"
 PAUSE = 1.0
 SECONDS_TO_CLOSE = 5.0
 LONGEST_TICK = 1.0
@@ -74,7 +75,7 @@ class HubListener:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = asyncio.Event()
-        self._complaint = ""
+        self._complaints: set[str] = set()
         self._client: EventHubConsumerClient | None = None
         self._store: BlobCheckpointStore | None = None
         self._receiving: asyncio.Task[None] | None = None
@@ -160,7 +161,7 @@ class HubListener:
             try:
                 await self._checkpoints.create()
             except Exception as error:  # noqa: BLE001 - a listener outlives whatever one look runs into
-                self._complain(f"can't reach its checkpoints: {type(error).__name__}: {error}")
+                self._complain("can't reach its checkpoints", error)
             else:
                 return True
             with contextlib.suppress(TimeoutError):
@@ -187,14 +188,20 @@ class HubListener:
             task.cancel()
 
     async def _fails(self, context: PartitionContext | None, error: Exception) -> None:
-        place = f"partition {context.partition_id} of " if context else ""
-        self._complain(f"can't read {place}event hub '{self._address.hub}': {type(error).__name__}: {error}")
+        where = f"event hub '{self._address.hub}'"
+        if context and STOLEN in str(error):
+            console.log(f"Partition {context.partition_id} of {where} went to another host.")
+        elif context:
+            self._complain(f"can't read partition {context.partition_id} of {where}", error)
+        else:
+            self._complain(f"can't share the partitions of {where}", error)
 
-    def _complain(self, text: str) -> None:
-        """Say a failure once, not each time that it comes back."""
-        if text != self._complaint and not self._stopping.is_set():
-            console.log(f"The listener for function 'Functions.{self.name}' {text}")
-        self._complaint = text
+    def _complain(self, what: str, error: Exception) -> None:
+        """Say a failure once, not each time that it comes back before events do."""
+        if what not in self._complaints and not self._stopping.is_set():
+            why = " ".join(str(error).split())
+            console.log(f"The listener for function 'Functions.{self.name}' {what}: {type(error).__name__}: {why}")
+        self._complaints.add(what)
 
     async def _handle(self, context: PartitionContext, received: Sequence[EventData]) -> None:
         """Run what is to run of the events that came; without a checkpoint they come again, here or elsewhere."""
@@ -202,7 +209,7 @@ class HubListener:
         task = asyncio.current_task()
         if partition is None or task is None or self._stopping.is_set():
             return
-        self._complaint = ""
+        self._complaints.clear()
         self._tasks[context.partition_id] = task
         self._idle.clear()
         try:
@@ -249,8 +256,7 @@ class HubListener:
             await self._store.update_checkpoint(checkpoint)
         except STORAGE_ERRORS as error:
             self._complain(
-                f"can't write the checkpoint of partition {context.partition_id}, so events may come again: "
-                f"{type(error).__name__}: {error}"
+                f"can't write the checkpoint of partition {context.partition_id}, so events may come again", error
             )
 
 

@@ -133,7 +133,7 @@ class Partition:
 
 def by_hand(text: str, now: datetime) -> Event:
     """Make the event of which somebody typed the body."""
-    return Event(body=text.encode(), sequence_number=0, offset="", enqueued=now)
+    return Event(body=text.encode(), sequence_number=0, offset="0", enqueued=now)
 
 
 def trigger_input(events: Sequence[Event], *, many: bool, binary: bool) -> Datum:

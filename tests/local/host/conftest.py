@@ -19,6 +19,8 @@ AZURITE = ROOT / "local/node_modules/azurite/dist/src/azurite.js"
 NODE = shutil.which("node") or "node"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 ACCOUNT = "devstoreaccount1"
+# the app's own host.json keeps the functions that it does not know quiet, and tests read what they say
+LOUD = {"AzureFunctionsJobHost__logging__logLevel__Function": "Information"}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def start_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostStarter
     ) -> RunningHost:
         folder = tmp_path_factory.mktemp("app")
         queue = f"q{uuid.uuid4().hex[:12]}"
-        values = {"AzureWebJobsStorage": storage, "QUEUE": queue, "SCHEDULE": "0 0 0 1 1 *", **settings}
+        values = {"AzureWebJobsStorage": storage, "QUEUE": queue, "SCHEDULE": "0 0 0 1 1 *", **LOUD, **settings}
         (folder / "function_app.py").write_text(app, encoding="utf-8")
         (folder / "host.json").write_text((ROOT / "host.json").read_text(encoding="utf-8"), encoding="utf-8")
         (folder / "local.settings.json").write_text(json.dumps({"Values": values}), encoding="utf-8")

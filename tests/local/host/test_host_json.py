@@ -1,11 +1,11 @@
 """host.json, its defaults and its overrides."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from local.host.host_json import HostJsonError, HostOptions, QueueOptions, read_host_json
+from local.host.host_json import EventHubOptions, HostJsonError, HostOptions, QueueOptions, read_host_json
 from local.host.time_spans import read_span_or_seconds, read_time_span
 
 EMPTY = '{"version": "2.0"}'
@@ -64,11 +64,69 @@ def test_a_function_timeout_of_minus_one_is_none() -> None:
         '{"version": "2.0", "extensions": {"queues": {"batchSize": 33}}}',
         '{"version": "2.0", "extensions": {"queues": {"messageEncoding": "hex"}}}',
         '{"version": "2.0", "functionTimeout": "ten minutes"}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"maxEventBatchSize": 0}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"minEventBatchSize": 101}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"batchCheckpointFrequency": 0}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"maxWaitTime": "00:10:01"}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"initialOffsetOptions": {"type": "middle"}}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"initialOffsetOptions": {"type": "fromEnqueuedTime"}}}}',
     ],
 )
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(HostJsonError, match=r"host\.json"):
         read_host_json(text, {})
+
+
+def test_event_hubs_have_their_own_defaults_and_unknown_names_are_nobody_s() -> None:
+    assert EventHubOptions() == EventHubOptions(
+        max_event_batch_size=100,
+        min_event_batch_size=1,
+        max_wait_time=timedelta(minutes=1),
+        batch_checkpoint_frequency=1,
+        prefetch_count=300,
+        start="-1",
+        load_balancing_update_interval=timedelta(seconds=30),
+        partition_ownership_expiration_interval=timedelta(minutes=2),
+    )
+    text = '{"version": "2.0", "extensions": {"eventHubs": {"transportType": "amqpTcp", "clientRetryOptions": {}}}}'
+    assert read_host_json(text, {}).event_hubs == EventHubOptions()
+
+
+def test_event_hubs_are_read_and_overridden() -> None:
+    text = """{"version": "2.0", "extensions": {"eventHubs": {
+        "maxEventBatchSize": 64, "minEventBatchSize": 8, "maxWaitTime": "00:00:05", "batchCheckpointFrequency": 5,
+        "prefetchCount": 0, "loadBalancingUpdateInterval": "00:00:10"}}}"""
+    override = {"AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:04"}
+    assert read_host_json(text, override).event_hubs == EventHubOptions(
+        max_event_batch_size=64,
+        min_event_batch_size=8,
+        max_wait_time=timedelta(seconds=5),
+        batch_checkpoint_frequency=5,
+        prefetch_count=0,
+        load_balancing_update_interval=timedelta(seconds=10),
+        partition_ownership_expiration_interval=timedelta(seconds=4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ("{}", "-1"),
+        ('{"type": "fromStart"}', "-1"),
+        ('{"type": "fromEnd"}', "@latest"),
+        (
+            '{"type": "fromEnqueuedTime", "enqueuedTimeUtc": "2026-11-20T10:00:00Z"}',
+            datetime(2026, 11, 20, 10, tzinfo=UTC),
+        ),
+        (
+            '{"type": "fromEnqueuedTime", "enqueuedTimeUtc": "2026-11-20T10:00:00"}',
+            datetime(2026, 11, 20, 10, tzinfo=UTC),
+        ),
+    ],
+)
+def test_a_partition_without_a_checkpoint_begins_where_host_json_says(options: str, start: str | datetime) -> None:
+    text = f'{{"version": "2.0", "extensions": {{"eventHubs": {{"initialOffsetOptions": {options}}}}}}}'
+    assert read_host_json(text, {}).event_hubs.start == start
 
 
 @pytest.mark.parametrize(

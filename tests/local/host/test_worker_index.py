@@ -9,6 +9,7 @@ import azure.functions as func
 import pytest
 
 from local.host.datums import Datum
+from local.host.retry_policy import Attempt
 from local.host.worker_index import Loaded, LoadError, load
 from local.host.worker_invoke import Invocation, call
 
@@ -80,10 +81,11 @@ def many(msg: func.QueueMessage, out: func.Out[typing.List[str]]) -> None:  # no
 
 
 async def invoke(
-    function: Loaded, inputs: dict[str, Datum], metadata: dict[str, Datum]
+    function: Loaded, inputs: dict[str, Datum], metadata: dict[str, Datum], **attempt: Any
 ) -> tuple[Datum, dict[str, Datum]]:
+    invocation = Invocation(id="invocation", inputs=inputs, metadata=metadata, attempt=Attempt(**attempt))
     with ThreadPoolExecutor(1) as pool:
-        return await call(function, Invocation(id="invocation", inputs=inputs, metadata=metadata), pool)
+        return await call(function, invocation, pool)
 
 
 async def test_a_sync_function_runs_in_a_thread_and_its_list_becomes_json() -> None:
@@ -106,3 +108,68 @@ def answering(timer: func.TimerRequest) -> str:
 async def test_a_return_value_without_a_binding_for_it_fails() -> None:
     with pytest.raises(RuntimeError, match="returned a non-None value"):
         await invoke(loaded(answering, timer), {"timer": Datum("json", '{"IsPastDue": true}')}, {})
+
+
+def hub(app: func.FunctionApp) -> Any:
+    return app.event_hub_message_trigger(arg_name="events", event_hub_name="h", connection="C", cardinality="many")
+
+
+def retried(strategy: str) -> Callable[[func.FunctionApp], Any]:
+    return lambda app: app.retry(strategy=strategy, max_retry_count="2", delay_interval="00:00:01")
+
+
+def batch(events: typing.List[func.EventHubEvent], out: func.Out[typing.List[str]]) -> None:  # noqa: UP006 - see above
+    out.set([f"{event.sequence_number} {event.offset} {event.partition_key} {event.get_body()!r}" for event in events])
+
+
+ARRAYS = {
+    "SystemPropertiesArray": Datum(
+        "json", '[{"SequenceNumber": 7, "Offset": "8", "PartitionKey": "k"}, {"SequenceNumber": 8, "Offset": "16"}]'
+    ),
+    "SequenceNumberArray": Datum("collection_sint64", [7, 8]),
+    "PartitionKeyArray": Datum("collection_string", ["k"]),
+}
+
+
+@pytest.mark.parametrize(
+    "given", [Datum("collection_bytes", [b"a", b"b"]), Datum("collection_string", ["a", "b"])], ids=["bytes", "texts"]
+)
+async def test_a_batch_of_events_reaches_the_function_as_a_list(given: Datum) -> None:
+    _, outputs = await invoke(loaded(batch, queue_output, hub), {"events": given}, ARRAYS)
+    assert outputs == {"out": Datum("json", "[\"7 8 k b'a'\", \"8 16 None b'b'\"]")}
+
+
+async def test_fewer_bodies_than_metadata_fail_before_the_function_runs() -> None:
+    with pytest.raises(AssertionError, match="Number of bodies and metadata mismatched"):
+        await invoke(loaded(batch, queue_output, hub), {"events": Datum("collection_string", ["a"])}, ARRAYS)
+
+
+def pep_585_batch(events: list[func.EventHubEvent]) -> None: ...
+
+
+def test_a_batch_has_to_be_a_typing_list() -> None:
+    with pytest.raises(LoadError, match="invalid non-type annotation"):
+        loaded(pep_585_batch, hub)
+
+
+def test_a_retry_policy_is_handed_on_and_a_wrong_one_stops_the_app() -> None:
+    function = loaded(answering, retried("fixed_delay"), timer)
+    assert (function.retry or {})["max_retry_count"] == "2"
+    assert loaded(answering, timer).retry is None
+    with pytest.raises(LoadError, match="not 'linear'"):
+        loaded(answering, retried("linear"), timer)
+
+
+def told(timer: func.TimerRequest, context: func.Context, out: func.Out[str]) -> None:  # noqa: ARG001 - the trigger's
+    retry = context.retry_context
+    out.set(f"{retry.retry_count} of {retry.max_retry_count}: {retry.exception and retry.exception.message}")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "expected"),
+    [({}, "0 of 0: None"), ({"count": 1, "most": -1, "error": "ValueError: x"}, "1 of -1: ValueError: x")],
+)
+async def test_the_context_tells_the_retry(attempt: dict[str, Any], expected: str) -> None:
+    tick = {"timer": Datum("json", '{"IsPastDue": false}')}
+    _, outputs = await invoke(loaded(told, queue_output, timer), tick, {}, **attempt)
+    assert outputs == {"out": Datum("string", expected)}
