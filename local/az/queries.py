@@ -4,7 +4,6 @@ https://jmespath.org/specification.html
 """
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from local.az.parsing import UsageError
@@ -23,9 +22,7 @@ def query(text: str, value: Any) -> Any:
         if read is None or rest:
             raise UsageError(f"the stand-in knows no --query {text}")
         name, index, key, wanted = read.groups()
-        found = _each(
-            found, lambda each, name=name: each.get(name) if isinstance(each, dict) else None, projected=projected
-        )
+        found = _each(found, name) if projected else _member(found, name)
         if index is not None:
             found = found[int(index)] if isinstance(found, list) and int(index) < len(found) else None
         if key is not None:
@@ -36,10 +33,14 @@ def query(text: str, value: Any) -> Any:
     return found
 
 
-def _each(value: Any, take: Callable[[Any], Any], *, projected: bool) -> Any:
-    if projected and isinstance(value, list):
-        return [taken for each in value if (taken := take(each)) is not None]
-    return take(value)
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _each(values: Any, name: str) -> Any:
+    """Take a member of each that has it: what a filter left goes on as a list."""
+    members = (_member(each, name) for each in values or ())
+    return [each for each in members if each is not None]
 
 
 def _matches(each: Any, key: str, wanted: str | None) -> bool:

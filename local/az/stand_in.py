@@ -159,7 +159,7 @@ class StandIn:
 
     def _runtimes(self, state: dict[str, Any], command: Command) -> Any:
         versions = state["locations"].get(command.one("--location"), [])
-        return [{"runtime": command.one("--runtime"), "version": each, "isDefault": False} for each in versions]
+        return [{"name": command.one("--runtime"), "version": each, "default": False} for each in versions]
 
     # -- vaults -------------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 from scripts.provisioning.troubles import Trouble, recognise
 
 _SETTLED: Final = ("--only-show-errors", "--output", "json")
+_ABSENT: Final = "Request_ResourceNotFound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +105,9 @@ class Az:
     def find(self, path: str) -> Any:
         """Get an object of Microsoft Graph; None if there is none, without waiting for one to appear. Raises AzProblem."""
         try:
-            return self._once(["rest", "--method", "get", "--url", self._graph_url(path)])
+            return self._patiently(["rest", "--method", "get", "--url", self._graph_url(path)], but_not_for=_ABSENT)
         except AzProblem as problem:
-            if "Request_ResourceNotFound" in problem.said:
+            if _ABSENT in problem.said:
                 return None
             raise
 
@@ -132,13 +133,15 @@ class Az:
         with private_file(json.dumps(body)) as path:
             return ask(*words, "--body", f"@{path}")
 
-    def _patiently(self, words: Sequence[str]) -> Any:
+    def _patiently(self, words: Sequence[str], *, but_not_for: str | None = None) -> Any:
         waited = 0.0
         while True:
             try:
                 return self._once(words)
             except AzProblem as problem:
                 if problem.trouble is None or not problem.trouble.passes or waited >= self.patience:
+                    raise
+                if but_not_for and but_not_for in problem.said:
                     raise
                 self.say(
                     f"    {problem.trouble.name}: waiting {self.pause:.0f} s, {self.patience - waited:.0f} s at most"

@@ -13,7 +13,7 @@ from scripts.provisioning.az import Az, AzProblem, SetupProblem
 from scripts.provisioning.permissions import Derived
 from scripts.provisioning.reporting import Outcome, Step, attention, made, skipped, unchanged
 from scripts.provisioning.troubles import is_done_already
-from scripts.provisioning.values import Values, choice, need
+from scripts.provisioning.values import BY_HAND, Values, choice, need
 
 GRAPH: Final = "00000003-0000-0000-c000-000000000000"
 CREDENTIAL_NAME: Final = "managed-identity"
@@ -41,7 +41,9 @@ class Entra:
     extra: Sequence[str] = ()
 
     def steps(self) -> Sequence[Step]:
-        """List them in order."""
+        """List them in order; none where somebody else sees to Entra."""
+        if choice(self.values, "EARSHOT_ENTRA") == BY_HAND:
+            return (Step(name="Entra", needs=OWNER, take=_left_alone),)
         return (
             Step(name="service principal", needs=OWNER, take=self.principal),
             Step(name="federated credential", needs=OWNER, take=self.credential),
@@ -93,9 +95,9 @@ class Entra:
 
         https://learn.microsoft.com/graph/change-notifications-with-resource-data (2026-04)
         """
-        found = self._principal()
+        found = self._principal_there()
         if found is None:
-            return self._not_yet()
+            return made(self.az.dry, "nothing else: a new service principal has it so", new=False)
         if not found.get("appRoleAssignmentRequired"):
             return unchanged("appRoleAssignmentRequired is false")
         self.az.graph("patch", f"/servicePrincipals/{found['id']}", {"appRoleAssignmentRequired": False})
@@ -111,7 +113,7 @@ class Entra:
         roles = {each["value"]: each["id"] for each in graph["appRoles"] if "Application" in each["allowedMemberTypes"]}
         if unknown := [each for each in wanted if each not in roles]:
             raise SetupProblem(f"Microsoft Graph has no application permission {', '.join(unknown)} in this cloud")
-        found = self._principal()
+        found = self._principal_there()
         if found is None:
             return made(self.az.dry, ", ".join(wanted), *self._why())
         granted = self._granted(found["id"], graph["id"])
@@ -148,14 +150,17 @@ class Entra:
         return [f"{each.permission} for {each.entry}, {each.purpose}: {each.page}" for each in self.derived.reasons]
 
     def _principal(self) -> Any:
-        if self.federated:
-            return self.az.find(f"/servicePrincipals(appId='{need(self.values, 'GRAPH_CLIENT_ID')}')")
-        return self.az.graph("get", f"/servicePrincipals/{need(self.values, 'IDENTITY_PRINCIPAL_ID')}")
+        return self.az.find(self._path)
 
-    def _not_yet(self) -> Outcome:
-        if self.az.dry:
-            return made(self.az.dry, "nothing else: a new service principal has it so", new=False)
-        raise SetupProblem("the new service principal is not known everywhere yet: run this again in a minute")
+    def _principal_there(self) -> Any:
+        """Give the principal, and wait for one that was just made; None only in a dry run that would make it."""
+        return self.az.find(self._path) if self.az.dry else self.az.graph("get", self._path)
+
+    @property
+    def _path(self) -> str:
+        if self.federated:
+            return f"/servicePrincipals(appId='{need(self.values, 'GRAPH_CLIENT_ID')}')"
+        return f"/servicePrincipals/{need(self.values, 'IDENTITY_PRINCIPAL_ID')}"
 
     def _granted(self, principal: str, graph: str) -> frozenset[str]:
         path = f"/servicePrincipals/{principal}/appRoleAssignments"
@@ -170,3 +175,7 @@ class Entra:
         except AzProblem as problem:
             if not is_done_already(problem.said):
                 raise
+
+
+def _left_alone() -> Outcome:
+    return skipped("EARSHOT_ENTRA is by-hand: an administrator lets the app sign in and read")

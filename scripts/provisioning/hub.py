@@ -11,6 +11,8 @@ from scripts.provisioning.values import Values, need
 
 SENDER: Final = "Azure Event Hubs Data Sender"
 SENDER_ID: Final = "2b629674-e913-4c01-ae53-ef4638d8f975"
+_ALSO: Final = ("--include-inherited", "--fill-principal-name", "false")
+"""Names of principals would be asked of Entra, where a pipeline may ask nothing."""
 GIVER: Final = "the role Role Based Access Control Administrator (or User Access Administrator, or Owner)"
 
 
@@ -39,7 +41,7 @@ class Hub:
         if not hub:
             return skipped("there is no hub (EARSHOT_DELIVERY is webhook)")
         principal = need(self.values, "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID")
-        given = self.az.look("role", "assignment", "list", "--scope", hub, "--role", SENDER, "--include-inherited")
+        given = self.az.look("role", "assignment", "list", "--scope", hub, "--role", SENDER, *_ALSO)
         if any(each["principalId"] == principal for each in given):
             return unchanged(f"{principal} has {SENDER}")
         words = ["role", "assignment", "create", "--role", SENDER_ID, "--scope", hub, "--assignee-object-id", principal]

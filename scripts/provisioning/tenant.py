@@ -3,6 +3,7 @@
 Everything found is kept as a value; on a second run it is looked at again and left alone.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from scripts.provisioning.az import Az, SetupProblem
 from scripts.provisioning.reporting import Outcome, Step, made, skipped, unchanged
-from scripts.provisioning.values import Values, choice
+from scripts.provisioning.values import BY_HAND, Values, choice
 
 CHANGE_TRACKING: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """Microsoft Graph Change Tracking, which writes to Event Hubs.
@@ -125,6 +126,8 @@ class Preparation:
 
     def domain(self) -> Outcome:
         """Find the tenant's default domain: Graph wants the domain, not the id, in an event hub's address."""
+        if self._by_hand:
+            return self._given("GRAPH_TENANT_DOMAIN", needed=choice(self.values, "EARSHOT_DELIVERY") != "webhook")
         [organization] = self.az.graph("get", "/organization")["value"]
         domains = [each["name"] for each in organization["verifiedDomains"] if each.get("isDefault")]
         if not domains:
@@ -141,6 +144,8 @@ class Preparation:
                     "subscriptions.json has delivery eventhub, and no hub is to be made: azd env set EARSHOT_DELIVERY both"
                 )
             return skipped("no hub is to be made (EARSHOT_DELIVERY is webhook)")
+        if self._by_hand:
+            return self._given("GRAPH_CHANGE_TRACKING_PRINCIPAL_ID", needed=True)
         principal = self.az.find(f"/servicePrincipals(appId='{CHANGE_TRACKING}')")
         if principal is not None:
             return self._keep("GRAPH_CHANGE_TRACKING_PRINCIPAL_ID", principal["id"])
@@ -159,7 +164,9 @@ class Preparation:
             return skipped(
                 "GRAPH_CREDENTIAL is managed-identity: the app asks Graph as its own identity, in this tenant only"
             )
-        name = f"earshot-{self.values.get('AZURE_ENV_NAME') or 'app'}"
+        if self._by_hand:
+            return self._given("GRAPH_CLIENT_ID", needed=True)
+        name = self._name()
         path = f"/applications(uniqueName='{name}')"
         found = self.az.find(path)
         if found is not None:
@@ -173,6 +180,30 @@ class Preparation:
         client_id = self.az.graph("get", path)["appId"]
         self.values.keep("GRAPH_CLIENT_ID", client_id)
         return made(self.az.dry, f"{name}, for this tenant only: {client_id}")
+
+    def _name(self) -> str:
+        """Name the registration after environment and subscription: two people may both call theirs dev, and must not share one."""
+        environment, subscription = self.values.get("AZURE_ENV_NAME"), self.az.look("account", "show")["id"]
+        if not environment:
+            raise SetupProblem(
+                "AZURE_ENV_NAME is not set: azd sets it; without azd, put a name of your own into the file of --values"
+            )
+        return f"earshot-{environment}-{hashlib.sha256(subscription.lower().encode()).hexdigest()[:8]}"
+
+    @property
+    def _by_hand(self) -> bool:
+        return choice(self.values, "EARSHOT_ENTRA") == BY_HAND
+
+    def _given(self, name: str, *, needed: bool) -> Outcome:
+        """Take what an administrator found; nothing is asked of Entra."""
+        if value := self.values.get(name):
+            return unchanged(f"{name}={value}, as it was given")
+        if needed:
+            raise SetupProblem(
+                f"EARSHOT_ENTRA is by-hand, and {name} is not set: an administrator runs scripts/preprovision.py, or the commands of "
+                f"docs/deploy-with-core-tools.md, and tells you: azd env set {name} <value>"
+            )
+        return skipped(f"{name} is not needed")
 
     def _adopted(self, client_id: str) -> Outcome:
         """Take a registration that somebody made by hand and named in GRAPH_CLIENT_ID."""

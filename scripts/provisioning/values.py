@@ -42,6 +42,12 @@ CHOICES: Final[Mapping[str, str]] = {
 }
 """What a person may set, with what it is otherwise; the templates take the same."""
 
+BY_HAND: Final = "by-hand"
+
+FOR_THE_HOOKS: Final[Mapping[str, str]] = {"EARSHOT_ENTRA": "hooks"}
+"""What a person may choose for the hooks alone. ``EARSHOT_ENTRA=by-hand``: they leave Entra to an administrator, and need no right there: so
+does a pipeline, whose identity should not be able to give permissions."""
+
 _LINE: Final = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"?([^"\r\n]*)"?\s*')
 
 
@@ -122,7 +128,7 @@ def read_values(text: str) -> Iterator[tuple[str, str]]:
 
 def choice(values: Values, name: str) -> str:
     """Give what a person chose, or what goes without a choice."""
-    return values.get(name) or CHOICES[name]
+    return values.get(name) or {**CHOICES, **FOR_THE_HOOKS}[name]
 
 
 def need(values: Values, name: str) -> str:

@@ -1,6 +1,7 @@
 """The hooks against a strict stand-in for `az`: what they make, that a second run makes nothing, and that no crash leaves a half."""
 
 import base64
+import hashlib
 import itertools
 import json
 import re
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.az.tenant import IDENTITY, TENANT_ID
+from local.az.refusals import insufficient, not_found
+from local.az.tenant import IDENTITY, SUBSCRIPTION_ID, TENANT_ID
 from scripts.provisioning.tenant import CHANGE_TRACKING, PROVIDERS
 from tests.scripts.deploying import TEAMS, Deployment
 
@@ -27,7 +29,7 @@ def test_everything_is_made_once(deployment: Deployment) -> None:
     [vault] = state["vaults"].values()
     names = {role["id"]: role["value"] for role in state["servicePrincipals"][0]["appRoles"]}
 
-    assert application["uniqueName"] == "earshot-test"
+    assert application["uniqueName"] == f"earshot-test-{hashlib.sha256(SUBSCRIPTION_ID.encode()).hexdigest()[:8]}"
     assert state["azd"]["GRAPH_CLIENT_ID"] == application["appId"]
     assert state["azd"]["GRAPH_TENANT_ID"] == TENANT_ID
     assert state["azd"]["GRAPH_TENANT_DOMAIN"] == "contoso.onmicrosoft.com"
@@ -390,3 +392,54 @@ def test_what_a_deployment_by_az_printed_is_read_like_azds_values(deployment: De
 
     assert deployment.report["changes"] == 0
     assert len(deployment.state["vaults"]["kv-x"]["secrets"]["client-state-key"]) == 1
+
+
+def test_two_who_call_their_environments_the_same_share_no_registration(deployment: Deployment) -> None:
+    """The second one's identity would take the place of the first one's."""
+    deployment.up()
+    account = deployment.state["account"]
+    deployment.change(account=account | {"id": "00000000-0000-4000-8000-000000000002"}, azd={"AZURE_ENV_NAME": "test"})
+
+    assert deployment.before() == 0
+
+    assert len({each["uniqueName"] for each in deployment.state["applications"]}) == 2
+
+
+def test_a_pipeline_that_may_ask_nothing_of_entra_deploys_all_the_same(deployment: Deployment) -> None:
+    deployment.azd(EARSHOT_DELIVERY="both")
+    deployment.declare(TEAMS, PULLED)
+    deployment.up()
+    deployment.azd(EARSHOT_ENTRA="by-hand")
+    deployment.stand_in.refused = {"rest --method get --url https://graph.microsoft.com": insufficient()}
+    before = deployment.kept
+
+    assert deployment.before() == 0
+    assert deployment.after() == 0
+
+    assert deployment.kept == before
+    assert deployment.became["Entra"] == "skipped"
+
+
+@pytest.mark.parametrize("name", ["GRAPH_TENANT_DOMAIN", "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID", "GRAPH_CLIENT_ID"])
+def test_a_pipeline_is_told_what_an_administrator_has_to_find_for_it(deployment: Deployment, name: str) -> None:
+    deployment.azd(EARSHOT_DELIVERY="both")
+    deployment.up()
+    deployment.azd(EARSHOT_ENTRA="by-hand", **{name: ""})
+
+    assert deployment.before() == 1
+
+    assert f"azd env set {name} <value>" in deployment.last
+
+
+def test_who_has_just_been_made_is_waited_for(deployment: Deployment) -> None:
+    assert deployment.before() == 0
+    deployment.provision()
+    client = deployment.state["azd"]["GRAPH_CLIENT_ID"]
+    path = f"rest --method get --url https://graph.microsoft.com/v1.0/servicePrincipals(appId='{client}')"
+    # the first of these looks whether there is one; the next two come too soon after it was made
+    deployment.stand_in.late = {path: (3, not_found(client))}
+
+    assert deployment.after() == 0
+
+    assert deployment.waits == 2
+    assert len([each for each in deployment.state["servicePrincipals"] if each["appId"] == client]) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.provisioning import entra, hub, tenant, vault
-from scripts.provisioning.values import CHOICES, FOUND, OUTPUTS
+from scripts.provisioning.values import CHOICES, FOR_THE_HOOKS, FOUND, OUTPUTS
 from shared.adapters.credential import _EXCHANGE
 from shared.graph.validation_token import PUBLISHER_APP_ID
 from shared.settings import CLOUDS, Settings
@@ -28,6 +28,7 @@ def test_what_the_hooks_find_and_a_person_chooses_the_templates_take() -> None:
     taken = set(re.findall(r"readEnvironmentVariable\('(\w+)'", PARAMETERS))
 
     assert {*FOUND, *CHOICES} <= taken
+    assert not set(FOR_THE_HOOKS) & taken
     for name, default in CHOICES.items():
         assert f"readEnvironmentVariable('{name}', '{default}')" in PARAMETERS, name
 
