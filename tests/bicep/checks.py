@@ -78,11 +78,11 @@ CHECKS: tuple[Check, ...] = (
 
 
 def problems(templates: Templates) -> list[str]:
-    """Give everything that is wrong; what cannot be deployed at all is one sentence."""
+    """Give everything that is wrong. A check that stumbles over what is not there has found something too."""
     found = []
     for check in CHECKS:
         try:
             found += [f"{check.__name__}: {problem}" for problem in check(templates)]
-        except BicepError as problem:
-            return [*found, f"{check.__name__}: {problem}"]
+        except (BicepError, LookupError) as problem:
+            found.append(f"{check.__name__}: {problem!r}")
     return found

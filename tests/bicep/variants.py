@@ -31,7 +31,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "network": {"vnetEnabled": True, "restrictKeyVault": True},
     "network with operators": {"vnetEnabled": True, "restrictKeyVault": True, "allowedIpAddresses": ["198.51.100.7"]},
     "gateway alone": {**GATEWAY, "allowedIpAddresses": ["198.51.100.7", "203.0.113.0/24"]},
-    "gateway, network and zones": {**GATEWAY, "vnetEnabled": True, "zoneRedundant": True, "size": "large"},
+    "gateway, network and zones": {**GATEWAY, "vnetEnabled": True, "zoneRedundant": True},
     "live clients": {"signalREnabled": True, "size": "small"},
     "key in the vault": {"encryption": "keyvault-unwrap", "clientStateKeyRotating": True, "alertsEnabled": False},
     "everything": {"file": "large.bicepparam", "principalId": DEPLOYER, **GATEWAY, **PULL},
