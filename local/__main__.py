@@ -15,6 +15,7 @@ PARTS = {
     "up": "run everything and keep it running",
     "learn": "walk through docs/learn.md, a step for each press of Enter",
     "hub-check": "look at everything that pull mode depends on, with the app's settings",
+    "dlp": "check the rules of data loss prevention, and try them on a text",
     "keys": "make local keys and local.settings.json where they are absent",
     "cost": "reckon what a deployment costs a month, and what the next million notifications cost",
     "scale": "tell which limit is met first at so many changes a day, and what moves it",
