@@ -52,7 +52,9 @@ def read_dlp_options(options: Mapping[str, Any]) -> DlpOptions:
     problems = [f"dlp: unknown option {name!r}" for name in sorted(options.keys() - _KNOWN)]
     rules, alert = options.get("rules", DEFAULT_RULES), options.get("alert")
     if not isinstance(rules, str) or not _inside(rules):
-        problems.append("dlp: 'rules' is the path of a JSON file in the folder of the subscriptions file, such as dlp_rules.json")
+        problems.append(
+            "dlp: 'rules' is the path of a JSON file in the folder of the subscriptions file, such as dlp_rules.json"
+        )
     if "alert" in options and not isinstance(alert, dict):
         problems.append("dlp: 'alert' is an object with the options of forward, such as {'to': 'https://...'}")
     wanted = options.get("policyViolation", False)

@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ async def compose(tmp_path: Path) -> AsyncIterator[Compose]:
     yield make
     for each in made:
         await each.close()
+
+
+@pytest.fixture
+def rules_file(tmp_path: Path) -> Path:
+    """The rules that ship, beside the subscriptions file."""
+    return Path(shutil.copy(Path(__file__).parents[2] / "dlp_rules.json", tmp_path))
 
 
 def functions(parts: list[func.Blueprint]) -> set[str]:
@@ -132,7 +139,7 @@ def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
     [
         ({}, {"rule": "dlp_rules.json"}, ["dlp: unknown option 'rule'"]),
         ({}, {"rules": "nosuch.json"}, ["dlp, nosuch.json: rules 'nosuch.json' cannot be read (FileNotFoundError)"]),
-        ({}, {"rules": "host.json"}, ["dlp, host.json: the rules file: "]),
+        ({}, {"rules": "wrong.json"}, ["dlp, wrong.json: the rules file: "]),
         (
             {},
             {"alert": {"to": "http://e.example", "signingKey": "ABSENT"}},
@@ -143,8 +150,9 @@ def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
     ],
 )
 def test_what_is_wrong_with_data_loss_prevention_is_said_where_it_is_declared(
-    compose: Compose, changes: dict[str, str], options: dict[str, Any], said: list[str]
+    compose: Compose, rules_file: Path, changes: dict[str, str], options: dict[str, Any], said: list[str]
 ) -> None:
+    (rules_file.parent / "wrong.json").write_text("{}", "utf-8")
     problems = compose(ENTRY | changes | {"handlers": ["feed", {"dlp": options}]}).declared.problems
 
     assert len(problems) >= len(said)
@@ -153,7 +161,8 @@ def test_what_is_wrong_with_data_loss_prevention_is_said_where_it_is_declared(
         assert problem.endswith("(line 1, $.subscriptions[0].handlers[1])")
 
 
-def test_the_rules_that_ship_are_in_order_and_read_once(compose: Compose) -> None:
+def test_the_rules_that_ship_are_in_order_and_read_once(compose: Compose, rules_file: Path) -> None:
+    assert rules_file.name == "dlp_rules.json"
     options = {"alert": {"to": "queue:alerts"}, "policyViolation": True}
     app = compose(ENTRY | {"handlers": [{"dlp": options}]})
 
