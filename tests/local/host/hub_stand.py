@@ -16,7 +16,7 @@ from tests.local.host.running import HostStarter, RunningHost
 HUB_APP = (Path(__file__).parent / "hub_app.txt").read_text(encoding="utf-8")
 # a hub for each function of the app, and for each test that looks at hosts that come and go
 SEPARATE = {"ordered": 2, "one": 1, "texts": 1, "blank": 1, "failing": 1, "stalling": 2, "crashing": 1}
-SHARED = {"killed": 4, "three": 4, "stopped": 1, "cut": 1, "held-long": 1, "held-short": 1}
+SHARED = {"moving": 2, "killed": 4, "three": 4, "stopped": 1, "cut": 1, "held-long": 1, "held-short": 1}
 OPTIONS = "AzureFunctionsJobHost__extensions__eventHubs__"
 QUICK = {
     OPTIONS + "loadBalancingUpdateInterval": "00:00:00.5",
