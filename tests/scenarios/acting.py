@@ -3,16 +3,20 @@
 import asyncio
 import base64
 import json
+import os
+import signal
+import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
+from local.demo.processes import Running, start
 from local.demo.reckoning import Reckoning
-from local.demo.stage import Stage
+from local.demo.stage import ROOT, Stage
 from shared.graph.client_state import mint_client_state
 
 T = TypeVar("T")
@@ -62,6 +66,25 @@ async def dead_letters(stage: Stage) -> list[dict[str, Any]]:
 async def run_by_hand(stage: Stage, function: str) -> None:
     async with stage.http.post(f"{stage.host_url}/admin/functions/{function}", json={}) as answer:
         answer.raise_for_status()
+
+
+@asynccontextmanager
+async def another_host(stage: Stage, name: str) -> AsyncIterator[Running]:
+    """Run one more host of the same app on the same storage: it shares queues and partitions with the first."""
+    command = [sys.executable, "-m", "local", "host", "--app", str(stage.app_folder), "--port", "0"]
+    log = stage.folder / f"{name}.log"
+    host = await start(name, command, folder=ROOT, environ=stage.environ, log=log)
+    try:
+        await host.wait_for_line("Host started", within=DEADLINE)
+        yield host
+    finally:
+        await host.stop()
+
+
+def kill_host(host: Running) -> float:
+    """Kill a host and its worker as a machine's end would; the moment."""
+    os.killpg(host.process.pid, signal.SIGKILL)
+    return time.time()
 
 
 async def deliver(stage: Stage, body: Any, route: str = "notifications") -> dict[str, Any]:

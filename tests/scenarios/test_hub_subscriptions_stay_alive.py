@@ -6,7 +6,8 @@ arrives at the sink has come to the webhook or was looked up.
 
 import gc
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -256,22 +257,52 @@ async def test_another_hub_is_another_subscription_and_what_lies_in_the_old_one_
     assert (stage.row.generation, stage.heard(unread)) == (2, [True])
 
 
-async def test_a_hub_that_refuses_graph_is_tried_until_it_takes_it() -> None:
-    """Somebody grants the role late: nothing has to be done here then."""
+@asynccontextmanager
+async def a_hub_that_refuses(*entries: Mapping[str, Any]) -> AsyncIterator[tuple[Life, Callable[[], Awaitable[None]]]]:
+    """A life with a hub into which Graph may not write, until somebody mends that."""
     async with EventHubs(hubs={"notifications": 2}) as namespace:
         good = namespace.connection_string
         bad = good.replace("SharedAccessKey=", "SharedAccessKey=AAAA")
-        async with a_life(declare, settings=SETTINGS, event_hubs={HOST: bad}) as life:
-            await life.live(timedelta(hours=1))
-            refused = life.kept.subscriptions.rows["channels"]
-            graph = life.simulator.hub
-            assert graph is not None
-            await graph.close()
-            graph._hubs[HOST] = good
-            await life.live(timedelta(minutes=20))
-            made = life.kept.subscriptions.rows["channels"]
+        async with a_life(lambda _: entries, settings=SETTINGS, event_hubs={HOST: bad}) as life:
+
+            async def mend() -> None:
+                graph = life.simulator.hub
+                assert graph is not None
+                await graph.close()
+                graph._hubs[HOST] = good
+
+            yield life, mend
+
+
+async def test_a_hub_that_refuses_graph_is_tried_until_it_takes_it() -> None:
+    """Somebody grants the role late: nothing has to be done here then."""
+    async with a_hub_that_refuses(ENTRY) as (life, mend):
+        await life.live(timedelta(hours=1))
+        refused = life.kept.subscriptions.rows["channels"]
+        await mend()
+        await life.live(timedelta(minutes=20))
+        made = life.kept.subscriptions.rows["channels"]
 
     assert (refused.subscription_id, refused.attempts >= 6) == ("", True)
     assert "Azure Event Hubs Data Sender" in refused.problem
     assert "hub-check" in refused.problem
     assert (made.problem, made.subscription_id != "", made.generation) == ("", True, 1)
+
+
+async def test_what_is_heard_is_not_given_up_for_a_hub_that_refuses_graph() -> None:
+    pushed = {name: value for name, value in ENTRY.items() if name != "delivery"}
+    async with a_hub_that_refuses(pushed) as (life, mend):
+        await life.tick()
+        life.entries = [ENTRY]
+        life.restart("declared for the hub")
+        await life.live(timedelta(hours=4))  # longer than it lives by itself
+        stage = Stage(life=life, hub=Hub(namespace=EventHubs()))
+        waiting = stage.row
+        heard = await stage.say("while it waits")
+        await stage.settle()
+        assert (stage.row.delivery, stage.row.generation, stage.heard(heard)) == ("webhook", 1, [False])
+        assert "Azure Event Hubs Data Sender" in waiting.problem
+        await mend()
+        await stage.settle()
+        assert (stage.row.delivery, stage.row.generation) == ("eventhub", 2)
+        assert stage.at_graph().notification_url == HUB
