@@ -18,6 +18,7 @@ _TEAMS: Final = frozenset({"teams", "chats"})
 _UNEDITED: Final = "unedited"
 _LONGEST_SENDER: Final = 320
 _LONGEST_LINK: Final = 2048
+_LONGEST_VERSION: Final = 80
 _LONGEST_NUMBER: Final = 18
 
 
@@ -41,7 +42,11 @@ def read_state(
     number = int(name) if name.isascii() and name.isdigit() and len(name) <= _LONGEST_NUMBER else 0
     text = _text_mark(content) if is_teams(resource) and not deleted else ""
     return Version(
-        changed=read_changed(content) or received, number=number, deleted=deleted, name=_plain(name, 256), text=text
+        changed=read_changed(content) or received,
+        number=number,
+        deleted=deleted,
+        name=_plain(name, _LONGEST_VERSION),
+        text=text,
     )
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from local.azurite.request_log import RequestLog
+from shared.adapters.finding_rows import message_row
 from shared.adapters.finding_table import FindingTable
 from shared.adapters.memory_findings import MemoryFindingStore
 from shared.adapters.storage import Storage
 from shared.dlp.values import Match, Severity
 from shared.errors import StorageError
-from shared.findings import FindingQuery, ListedFinding, Message, Scan, Version
+from shared.findings import MOST_FINDINGS, MOST_MATCHES, FindingQuery, ListedFinding, Message, Scan, Version
 from shared.ports import FindingStore
 from tests.contracts.twins import BOTH, StorageMaker, until
 
@@ -294,3 +295,21 @@ async def test_two_hundred_findings_of_one_message_are_listed(storage: Storage, 
     store = FindingTable(storage)
     await store.apply(scan(message(unique), *(match(start=number) for number in range(200))))
     assert len(await listed(store, FindingQuery(subscription=unique), top=150)) == 200
+
+
+@pytest.mark.azurite
+async def test_a_message_with_all_the_findings_that_it_may_have_reads_as_it_was(storage: Storage, unique: str) -> None:
+    """Every text as long as it can be: a row takes 1 MiB, of characters with two bytes each."""
+    store = FindingTable(storage)
+    one = message(unique, sender="☃" * 320, link="https://" + "l" * 2000)
+    longest = [
+        replace(match("r" * 40, start=10**7 + number), kind="k" * 30, part="attachment")
+        for number in range(MOST_MATCHES)
+    ]
+    for minute in range(MOST_FINDINGS // MOST_MATCHES + 1):
+        version = Version(changed=NOON + timedelta(minutes=minute), number=10**17, name="v" * 80, text="t" * 64)
+        found = [replace(each, part_index=minute) for each in longest]
+        state = await store.apply(scan(one, *found, version=version, change_key="k" * 64))
+    assert len(state.findings) == MOST_FINDINGS
+    assert await store._read(one.key) == state
+    assert sum(2 * len(str(value)) for value in message_row(state).values()) < 1024 * 1024 - 4096
