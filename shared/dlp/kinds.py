@@ -210,6 +210,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         pattern=r"(?i)\b[a-ceghj-prtw-z][a-ceghj-nprtw-z] ?\d{2} ?\d{2} ?\d{2} ?[a-d]\b",
         check=_is_nino,
         alone=True,
+        weak=True,
     ),
     "it-codice-fiscale": Kind(
         what="Italy, codice fiscale",
@@ -229,7 +230,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         pattern=r"\b(?:\d{2})?\d{6}[\-+]?\d{4}\b",
         check="se.personnummer",
         alone=True,
-        weak=True,
     ),
     "us-ssn": Kind(
         what="United States, social security number, with its dashes or spaces; it has no check digit",
