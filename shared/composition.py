@@ -394,8 +394,11 @@ class Composition:
         entry = find_resource(declared.resource)
         if entry is not None and entry.odata_type not in {"chatMessage", "message"}:
             yield "dlp is for Teams messages and mail, and this resource is neither"
-        elif entry is not None and entry.odata_type != "chatMessage" and told.violation is not None:
-            yield "dlp: policyViolation is for Teams messages, and this resource is mail"
+        elif entry is not None and entry.odata_type == "message":
+            if told.violation is not None:
+                yield "dlp: policyViolation is for Teams messages, and this resource is mail"
+            if declared.include_resource_data:
+                yield "dlp: Graph sends no bodies of mail; without includeResourceData each mail is fetched whole"
 
     @cached_property
     def key_vault(self) -> KeyVault | None:

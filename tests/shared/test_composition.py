@@ -147,10 +147,15 @@ def test_a_target_that_is_in_order_is_no_problem(compose: Compose) -> None:
         ),
         ({"resource": "/users/u/messages"}, {"policyViolation": True}, ["dlp: policyViolation is for Teams messages"]),
         ({"resource": "/users/u/events"}, {}, ["dlp is for Teams messages and mail"]),
+        (
+            {"resource": "/users/u/messages?$select=subject", "includeResourceData": True},
+            {},
+            ["dlp: Graph sends no bodies of mail"],
+        ),
     ],
 )
 def test_what_is_wrong_with_data_loss_prevention_is_said_where_it_is_declared(
-    compose: Compose, rules_file: Path, changes: dict[str, str], options: dict[str, Any], said: list[str]
+    compose: Compose, rules_file: Path, changes: dict[str, Any], options: dict[str, Any], said: list[str]
 ) -> None:
     (rules_file.parent / "wrong.json").write_text("{}", "utf-8")
     problems = compose(ENTRY | changes | {"handlers": ["feed", {"dlp": options}]}).declared.problems
