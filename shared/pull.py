@@ -12,8 +12,9 @@ one that kills (docs/decisions/0016).
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -174,7 +175,7 @@ class Pull:
 
     # -- shares ------------------------------------------------------------------------------------------------------
 
-    async def _shares(self, events: Iterable[HubEvent], tally: _Tally) -> AsyncIterator[_Share]:
+    async def _shares(self, events: Iterable[HubEvent], tally: _Tally) -> AsyncGenerator[_Share, None]:
         """Judge events one after the other, no further ahead than they are wanted, and divide what they hold."""
         share = _Share(received=self.now())
         in_one_go = 0
@@ -201,7 +202,7 @@ class Pull:
     def _judge(self, event: HubEvent) -> EventVerdict:
         return judge_event(event, policy=self.policy, now=self.now())
 
-    async def _finish(self, shares: AsyncIterator[_Share], finish: Callable[[_Share], Awaitable[None]]) -> None:
+    async def _finish(self, shares: AsyncGenerator[_Share, None], finish: Callable[[_Share], Awaitable[None]]) -> None:
         """Bring shares to their end, a few at a time. After a failure no more are begun; those under way come to theirs."""
         turn = asyncio.Lock()
         failed = False
@@ -219,9 +220,10 @@ class Pull:
                 failed = True
                 raise
 
-        for ended in await asyncio.gather(*(work() for _ in range(_SHARES_AT_ONCE)), return_exceptions=True):
-            if ended is not None:
-                raise ended
+        async with aclosing(shares):
+            for ended in await asyncio.gather(*(work() for _ in range(_SHARES_AT_ONCE)), return_exceptions=True):
+                if ended is not None:
+                    raise ended
 
     async def _handle(self, share: _Share) -> None:
         """Handle a share's changes here and now."""
@@ -300,7 +302,7 @@ class Pull:
                 "skipped": tally.skipped,
                 "unreadable": len(tally.unreadable),
                 "refused": tally.refused,
-                "handled": "on the queue, since they were begun before" if again else "here",
+                "handled": "by way of the queue, since they were begun before" if again else "here",
                 "ms": round((self.now() - started).total_seconds() * 1000, 1),
             },
         )
@@ -313,7 +315,7 @@ class Pull:
             "first": events[0].sequence_number,
             "events": len(events),
             "reason": describe(problem),
-            "next": "the host tries again, 5 minutes apart at most, and reads nothing behind these events until then",
+            "next": "the host tries again, at most 5 minutes apart, and reads nothing behind these events until that works",
         }
         log_line(_LOGGER, logging.ERROR, "partition stands still", fields)
 
