@@ -19,6 +19,8 @@ param workspaceId string
 var urgent = [
   { begins: 'item dead ', matches: '', means: 'a change could not be handled and is a dead letter: notifications-poison, redrive after the cause is gone' }
   { begins: 'envelope unreadable ', matches: '', means: 'a message of queue notifications could not be read and is a dead letter' }
+  { begins: 'event unreadable ', matches: '', means: 'an event of the hub could not be read and is a dead letter' }
+  { begins: 'partition stands still ', matches: '', means: 'nothing can be kept, and a partition of the hub waits: nothing is lost within seven days' }
   { begins: 'delivery turned away ', matches: '', means: 'storage is away: Graph is answered 503 and sends again for four hours' }
   { begins: 'delivery id=', matches: 'status=413 ', means: 'a delivery was too large and is lost: raise MAX_BODY_BYTES' }
   { begins: 'envelope via=', matches: 'age_ms=[0-9]{9}', means: 'changes wait for more than a day: a message lives seven' }
@@ -38,11 +40,12 @@ var worthALook = [
   { begins: 'lifecycle: changes were missed ', matches: '', means: 'Graph says that it could not deliver: a catch-up is under way' }
   { begins: 'the subscriptions file is wrong', matches: '', means: 'the subscriptions file has a mistake: what it said before stays in force' }
   { begins: 'delivery id=', matches: 'refused=[^ ]+:[0-9]', means: 'something that is not from Graph, or not for us, came in and was dropped' }
+  { begins: 'events partition=', matches: 'refused=[^ ]+:[0-9]', means: 'something that is not for us came in by the hub and was dropped' }
 ]
 
-// what no regular expression is asked of matches one that is empty
-var urgentCases = [for row in urgent: 'Message startswith_cs "${row.begins}" and Message matches regex "${row.matches}", "${row.means}"']
-var worthALookCases = [for row in worthALook: 'Message startswith_cs "${row.begins}" and Message matches regex "${row.matches}", "${row.means}"']
+// each row becomes two arguments of KQL's case(): a condition, and what it means
+var urgentCases = [for row in urgent: '${empty(row.begins) ? 'true' : 'Message startswith_cs "${row.begins}"'}${empty(row.matches) ? '' : ' and Message matches regex "${row.matches}"'}, "${row.means}"']
+var worthALookCases = [for row in worthALook: '${empty(row.begins) ? 'true' : 'Message startswith_cs "${row.begins}"'}${empty(row.matches) ? '' : ' and Message matches regex "${row.matches}"'}, "${row.means}"']
 
 var rules = [
   {

@@ -9,7 +9,7 @@ from tests.bicep.naming import lines_in_code, names_in_code
 from tests.bicep.variants import VARIANTS, deploy, deploy_all
 from tests.house.shipping import ROOT
 
-_ROW = re.compile(r'Message startswith_cs "([^"]*)" and Message matches regex "([^"]*)", "([^"]*)"')
+_ROW = re.compile(r'(?:true|Message startswith_cs "([^"]*)")(?: and Message matches regex "([^"]*)")?, "([^"]*)"')
 
 
 def rows_of_alerts(templates: Templates) -> list[tuple[str, str, str]]:

@@ -27,7 +27,6 @@ def everything_is_described(templates: Templates) -> list[str]:
 
 def everything_is_used(templates: Templates) -> list[str]:
     found = []
-    outputs: set[str] = set()
     for path in templates.paths:
         if path.suffix != ".bicep":
             continue
@@ -40,13 +39,20 @@ def everything_is_used(templates: Templates) -> list[str]:
         }
         exported = {name for name, each in file.variables.items() if "export" in each.decorators}
         found += [f"{path.name}: {name} is used by nothing" for name in sorted(set(declared) - used - exported)]
-        if path.parent == templates.folder:
-            outputs |= {each.name for where in _places(file) for each in walk(where) if isinstance(each, Member)}
+    main = _main(templates)
+    asked = {
+        (main.modules[of.of.name].type, name)
+        for place in _places(main)
+        for each in walk(place)
+        if isinstance(each, Member)
+        for of, name in [(each.of, each.name)]
+        if isinstance(of, Member) and isinstance(of.of, Name) and of.of.name in main.modules
+    }
     for path in templates.paths:
         if path.parent.name == "modules":
-            names = set(templates.file(path).outputs)
-            found += [f"{path.name}: nobody asks for output {name}" for name in sorted(names - outputs)]
-            if not any(each.type == f"modules/{path.name}" for each in _main(templates).modules.values()):
+            outputs = {(f"modules/{path.name}", name) for name in templates.file(path).outputs}
+            found += [f"{path.name}: nobody asks for output {name}" for _, name in sorted(outputs - asked)]
+            if not any(each.type == f"modules/{path.name}" for each in main.modules.values()):
                 found.append(f"{path.name} is a module of nothing")
     return found
 

@@ -146,7 +146,9 @@ class Reader:
             else:
                 found = self._declaration()
                 if found is not None:
-                    if any(found.name in known for known in kinds.values() if known is not kinds["output"]):
+                    # outputs have names of their own
+                    others = [kinds["output"]] if found.kind == "output" else [*kinds.values()][:-1]
+                    if any(found.name in known for known in others):
                         raise BicepError(f"{found.name} is declared twice")
                     kinds[found.kind][found.name] = found
             self._take("line")
