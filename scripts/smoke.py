@@ -29,6 +29,8 @@ FUNCTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     "processor": frozenset({"processor"}),
     "subscriptions": frozenset({"renewal", "subscription_work", "sweep", "manage_catch_up"}),
     "feed": frozenset({"feeds", "feed_page"}),
+    "findings": frozenset({"findings", "findings_summary"}),
+    "event_hub": frozenset({"event_hub"}),
 }
 """What each running part brings; a test holds it against the app."""
 
@@ -36,6 +38,7 @@ NEEDED: Final = ("webhook", "processor", "subscriptions", "feed")
 CLOSED: Final = (
     ("GET", "/api/status"),
     ("GET", "/api/feeds"),
+    ("GET", "/api/findings"),
     ("POST", "/api/manage/catch-up?name=nobody"),
     ("GET", "/admin/functions"),
     ("POST", "/admin/functions/renewal"),
@@ -72,8 +75,20 @@ class Answer:
         """Read the body; None where it is no JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
+
+    def rows(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """Read a list of objects by its name; empty where there is none."""
+        found = self.json()
+        rows = found.get(name) if isinstance(found, dict) else None
+        return [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+
+    def words(self, name: str) -> Sequence[str]:
+        """Read a list of texts by its name; empty where there is none."""
+        found = self.json()
+        words = found.get(name) if isinstance(found, dict) else None
+        return [each for each in words if isinstance(each, str)] if isinstance(words, list) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +150,6 @@ class Look:
     keys_are_checked: bool
     patience: float
     pause: float = 2.0
-    running: Sequence[str] = ()
 
     def all(self) -> Iterator[Finding]:
         """Take every look; what follows from a part that does not answer is still looked at, so that one run tells all."""
@@ -150,12 +164,12 @@ class Look:
     def health(self) -> Finding:
         """Wait until the app has woken, and all parts that are wanted run."""
         answer = self._until(lambda: self.app.ask("GET", "/api/health", open_=True), _is_healthy)
-        found = answer.json() or {}
-        lacking = sorted(set(self.parts) - set(found.get("parts", [])))
+        runs = answer.words("parts")
+        lacking = sorted(set(self.parts) - set(runs))
         if answer.status == _OK and not lacking:
-            return Finding(check="health", ok=True, words=f"runs {', '.join(found['parts'])}")
-        problems = json.dumps(found.get("problems", {}))
-        return Finding(check="health", ok=False, words=f"answered {answer.status}, without {lacking}: {problems}")
+            return Finding(check="health", ok=True, words=f"runs {', '.join(runs)}")
+        why = "/api/health says which settings are wrong" if answer.status else "nobody is there"
+        return Finding(check="health", ok=False, words=f"answered {answer.status}, without {lacking}: {why}")
 
     def handshakes(self) -> Iterator[Finding]:
         """Shake hands as Graph does: lower-case escapes, spaces as plus, and the token comes back as it was."""
@@ -199,15 +213,14 @@ class Look:
 
     def functions(self) -> Finding:
         """Compare what the host has indexed with what the running parts bring."""
-        status = self.app.ask("GET", "/api/status").json() or {}
-        self.running = status.get("running", [])
-        strange = sorted(set(self.running) - set(FUNCTIONS_OF))
-        wanted = ALWAYS.union(*(FUNCTIONS_OF[part] for part in self.running if part in FUNCTIONS_OF))
+        running = self.app.ask("GET", "/api/status").words("running")
+        strange = sorted(set(running) - set(FUNCTIONS_OF))
+        wanted = ALWAYS.union(*(FUNCTIONS_OF[part] for part in running if part in FUNCTIONS_OF))
         found = self._until(self._listed, lambda names: names == wanted)
-        if found == wanted and self.running and not strange:
+        if found == wanted and running and not strange:
             return Finding(check="functions", ok=True, words=f"{len(found)}, as the running parts bring them")
         words = f"missing {sorted(wanted - found)}, unexpected {sorted(found - wanted)}, parts unknown here {strange}"
-        return Finding(check="functions", ok=False, words=words if self.running else f"status says nothing; {words}")
+        return Finding(check="functions", ok=False, words=words if running else f"status says nothing; {words}")
 
     def subscriptions(self) -> Finding:
         """Have the app compare what is declared with what is live, and wait until every subscription lives: Graph has shaken hands."""
@@ -218,7 +231,7 @@ class Look:
         rows = self._until(self._rows, lambda found: bool(found) and not _not_live(found))
         waiting = _not_live(rows)
         if not rows or waiting:
-            words = "; ".join(f"{row['name']}: {row['problem'] or 'not made yet'}" for row in waiting[:5])
+            words = "; ".join(f"{row.get('name')}: {row.get('problem') or 'not made yet'}" for row in waiting[:5])
             return Finding(check="subscriptions", ok=False, words=words or "none is declared")
         return Finding(check="subscriptions", ok=True, words=f"{len(rows)} live")
 
@@ -236,25 +249,31 @@ class Look:
         try:
             heard = self._until(lambda: self._in_a_feed(subject), bool)
         finally:
-            self.graph.ask("DELETE", f"{path}/{urllib.parse.quote(str(made.json()['id']), safe='')}")
+            self._clear_away(path, made.json())
         seconds = time.monotonic() - began
         words = f"heard after {seconds:.1f} s" if heard else f"not in a mail feed within {seconds:.0f} s"
         return Finding(check="change", ok=heard, words=words)
 
+    def _clear_away(self, path: str, draft: Any) -> None:
+        if self.graph is not None and isinstance(draft, dict):
+            self.graph.ask("DELETE", f"{path}/{urllib.parse.quote(str(draft.get('id')), safe='')}")
+
     def _in_a_feed(self, subject: str) -> bool:
         feeds = (self.app.ask("GET", "/api/feeds").json() or {}).get("feeds", [])
-        pages = (self.app.ask("GET", f"/api/feeds/{feed['id']}?top=20") for feed in feeds if feed["kind"] == "mail")
+        pages = (
+            self.app.ask("GET", f"/api/feeds/{feed['id']}?top=20") for feed in feeds if feed["kind"].startswith("mail")
+        )
         return any(subject.encode() in page.body for page in pages)
 
     def _listed(self) -> frozenset[str]:
         """List what the host has indexed, without the one that the platform adds while it warms up."""
         found = self.app.ask("GET", "/admin/functions").json()
-        names = {str(each.get("name")) for each in found} if isinstance(found, list) else set()
+        rows = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        names = {str(each.get("name")) for each in rows}
         return frozenset(name for name in names if name.lower() != "warmup")
 
     def _rows(self) -> Sequence[Mapping[str, Any]]:
-        rows: Sequence[Mapping[str, Any]] = (self.app.ask("GET", "/api/status").json() or {}).get("subscriptions", [])
-        return rows
+        return self.app.ask("GET", "/api/status").rows("subscriptions")
 
     def _until(self, look: Callable[[], _Found], enough: Callable[[_Found], bool]) -> _Found:
         deadline = time.monotonic() + self.patience
@@ -268,7 +287,7 @@ def _is_healthy(answer: Answer) -> bool:
 
 
 def _not_live(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    return [row for row in rows if row["problem"] or not row["subscriptionId"]]
+    return [row for row in rows if row.get("problem") or not row.get("subscriptionId")]
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
