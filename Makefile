@@ -23,11 +23,12 @@ browser: setup  ## the simulator's page in a real Chromium; make browser SCREENS
 	@$(RUN) local.chromium
 	@$(if $(SCREENSHOTS),SCREENSHOTS=$(SCREENSHOTS)) $(RUN) pytest -m browser tests/browser
 
-lint: setup  ## style, types, and the direction of imports
+lint: setup  ## style, types, the direction of imports, and the templates where there is a compiler for them
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(RUN) mypy
 	@.venv/bin/lint-imports
+	@$(RUN) local.bicep
 
 bench: setup  ## measure the promises, each beside its target
 	@$(RUN) local bench $(if $(JSON),--json $(JSON))
