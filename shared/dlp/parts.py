@@ -15,7 +15,6 @@ PARTS: Final = ("body", "quoted", "subject", "attachment", "card", "attribute")
 """What a message says itself; what it cites; its subject and summary; files' names; cards; links' targets and pictures' texts."""
 
 _MOST_ATTACHMENTS: Final = 500
-_MOST_TEXTS_OF_A_CARD: Final = 10_000
 _CITATIONS: Final = frozenset({"messagereference", "forwardedmessagereference"})
 
 
@@ -99,11 +98,9 @@ def _read(held: str) -> Any:
 def _strings(values: Any) -> Iterator[str]:
     """Give every text in a card, whatever it is called there: cards have many kinds of elements, and hosts their own."""
     waiting: list[Any] = [values]
-    given = 0
-    while waiting and given < _MOST_TEXTS_OF_A_CARD:
+    while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            given += 1
             yield value
         else:
             waiting += reversed(_inside(value))

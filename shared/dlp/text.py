@@ -62,6 +62,7 @@ _HISTORY_IN_PLAIN_TEXT: Final = re.compile(
 _CITED_LINE: Final = re.compile(r"^[ ]?>[> ]*(.*)\n?", re.MULTILINE)
 
 _SPACES: Final = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
+_LEADING_ZEROS: Final = re.compile(r"&#([xX]?)0++(?=[0-9a-fA-F])")
 _LONG_REFERENCE: Final = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 
 
@@ -147,8 +148,9 @@ class _Reader:
 
 def _unescape(text: str) -> tuple[str, int]:
     if "&" in text:
-        # a number of thousands of digits is no character, and int() raises for it
-        text = html.unescape(_LONG_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
+        # a number of thousands of digits is no character, and int() raises for it, unless most of them are zeros
+        text = _LONG_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", _LEADING_ZEROS.sub(r"&#\1", text))
+        text = html.unescape(text)
     text, unread = cut(text)
     return "\n".join(line.strip() for line in text.split("\n")).strip(), unread
 

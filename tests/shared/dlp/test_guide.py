@@ -35,7 +35,7 @@ def test_every_kind_is_described_as_the_code_does() -> None:
 
 
 def test_the_example_is_a_file_of_rules() -> None:
-    [example] = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+    example = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)[0]
     rules = read_rules(example.encode(), classifiers={})
     matches = rules.scan({"body": {"contentType": "text", "content": "K-12345678 asked about projekt falke"}})
 

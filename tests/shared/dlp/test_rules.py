@@ -185,13 +185,15 @@ def test_the_sample_knows_key_files_and_what_leaves_the_house() -> None:
 
 
 def test_ten_different_cards_are_a_list() -> None:
-    digits = [f"40000000000000{number:02}" for number in range(100)]
-    valid = [each for each in digits if _read(CARDS).scan(_message(each))]
-    rules = _read(CARDS | {"atLeast": len(valid)})
+    cards = " ".join(f"card {each}," for each in _ten_cards())
 
-    assert len(valid) == 10
-    assert len(rules.scan(_message(" and ".join(valid)))) == 10
-    assert rules.scan(_message(" and ".join(valid[1:] * 3))) == ()
+    assert {match.rule for match in _sample().scan(_message(cards))} == {"many-cards"}
+    assert {match.rule for match in _sample().scan(_message(cards.partition(",")[2]))} == {"payment-card"}
+
+
+def _ten_cards() -> list[str]:
+    numbers = [f"40000000000000{number:02}" for number in range(100)]
+    return [each for each in numbers if _read(CARDS).scan(_message(each))]
 
 
 # -- what rules find ----------------------------------------------------------------------------------------------------
@@ -309,6 +311,15 @@ def test_at_least_counts_different_texts_in_the_whole_message() -> None:
 
     assert rules.scan(_message(f"{CARD} {CARD[:4]} {CARD[4:8]} {CARD[8:12]} {CARD[12:]}")) == ()
     assert len(rules.scan(_message(CARD, subject=OTHER_CARD))) == 2
+
+
+def test_below_at_least_there_is_nothing_however_often_it_is_said() -> None:
+    first, *others = _ten_cards()
+    rules = _read(CARDS | {"atLeast": 10})
+
+    assert len(others) == 9
+    assert rules.scan(_message(" and ".join(others * 3))) == ()
+    assert len(rules.scan(_message(" and ".join([first, *others])))) == 10
 
 
 def test_excepted_texts_are_no_findings_however_they_are_written() -> None:

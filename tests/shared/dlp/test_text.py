@@ -24,6 +24,8 @@ NUMBER = "4111111111111111"
         ("4111&shy;1111&#8203;1111\N{WORD JOINER}1111", NUMBER),
         ("4111&nbsp;1111", "4111 1111"),
         ("&#52;&#x31;&#49;1", "4111"),
+        (f"&#{'0' * 5_000}52;&#x000000000031;", "41"),
+        (f"&#{'1' * 5_000};&#xfffffffff1;", "\N{REPLACEMENT CHARACTER}" * 2),
         ("4111\n1111", "4111 1111"),
         ("<p>one</p><p>two</p>", "one\n\ntwo"),
         ("one<br/>two<BR>three", "one\ntwo\nthree"),
