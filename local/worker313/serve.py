@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,30 +91,61 @@ class Runtime:
         metadata = {"Id": self.text("m-1"), "PopReceipt": self.text("r"), "DequeueCount": count, **times}
         return self._datum(body, "bytes"), metadata
 
-    def events(self, bodies: Sequence[bytes], *, first: int, partition: str) -> tuple[Any, dict[str, Any]]:
-        """Wrap a batch of events that a function takes as bytes, and what the host says of each and of their partition."""
-        placed = [
-            {"EnqueuedTimeUtc": "2026-11-20T10:00:00Z", "SequenceNumber": number, "Offset": str(number * 1000)}
-            for number in range(first, first + len(bodies))
+    def events(
+        self, bodies: Sequence[bytes], binding: Mapping[str, Any], *, first: int, partition: str, key: str | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Wrap events as the trigger's binding asks for them, and what the host says of each and of their partition.
+
+        Lists of texts lose what is empty: the host leaves it out. Times have no zone, since .NET drops it.
+        """
+        numbers = range(first, first + len(bodies))
+        when = "2026-11-20T10:00:00"
+        placed: list[dict[str, Any]] = [
+            {"EnqueuedTimeUtc": when, "SequenceNumber": number, "Offset": str(number * 1000), "PartitionKey": key}
+            for number in numbers
         ]
         context = {"PartitionId": partition, "ConsumerGroup": "$Default", "IsCheckpointingAfterInvocation": True}
-        metadata = {
-            "PartitionContext": self._datum(json.dumps(context), "json"),
-            "SystemPropertiesArray": self._datum(json.dumps(placed), "json"),
+        metadata = {"PartitionContext": self._json(context)}
+        is_binary = str(binding.get("dataType")).lower() == "binary"
+        texts = [body.decode(errors="replace") for body in bodies]
+        if str(binding.get("cardinality")).lower() != "many":
+            metadata |= {
+                "Offset": self.text(placed[0]["Offset"]),
+                "SequenceNumber": self._json(first),
+                "EnqueuedTimeUtc": self._json(when),
+                "Properties": self._json({}),
+                "SystemProperties": self._json(placed[0]),
+            }
+            metadata |= {} if key is None else {"PartitionKey": self.text(key)}
+            return self._datum(bodies[0], "bytes") if is_binary else self.text(texts[0]), metadata
+        metadata |= {
+            "OffsetArray": self._list("string", [each["Offset"] for each in placed]),
+            "SequenceNumberArray": self._list("sint64", numbers),
+            "PartitionKeyArray": self._list("string", [key] * len(bodies) if key else []),
+            "EnqueuedTimeUtcArray": self._json([when] * len(bodies)),
+            "PropertiesArray": self._json([{}] * len(bodies)),
+            "SystemPropertiesArray": self._json(placed),
         }
-        return self._datum(types.SimpleNamespace(bytes=list(bodies)), "collection_bytes"), metadata
+        given = self._list("bytes", bodies) if is_binary else self._list("string", filter(None, texts))
+        return given, metadata
+
+    def _json(self, value: Any) -> Any:
+        return self._datum(json.dumps(value), "json")
+
+    def _list(self, kind: str, values: Iterable[Any]) -> Any:
+        return self._datum(types.SimpleNamespace(**{kind: list(values)}), f"collection_{kind}")
 
     def timer(self) -> Any:
         """Wrap a timer's tick."""
         tick = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
         return self._datum(json.dumps(tick), "json")
 
-    def trigger(self, name: str) -> tuple[str, str]:
-        """Tell a function's trigger: its type and the name of its parameter."""
+    def trigger(self, name: str) -> Mapping[str, Any]:
+        """Tell a function's trigger: the binding with its type, the name of its parameter, and what else was said."""
         for raw in self.functions[name].raw_bindings:
-            binding = json.loads(raw)
+            binding: dict[str, Any] = json.loads(raw)
             if binding["type"].lower().endswith("trigger"):
-                return binding["type"], binding["name"]
+                return binding
         raise RuntimeError(f"function {name} has no trigger")
 
 
@@ -122,7 +153,8 @@ async def answer(runtime: Runtime, request: Mapping[str, Any]) -> dict[str, Any]
     """Invoke what one request asks for, and describe what came of it."""
     name = request["function"]
     body = base64.b64decode(request.get("body", ""))
-    kind, parameter = runtime.trigger(name)
+    trigger = runtime.trigger(name)
+    kind = trigger["type"]
     metadata: Mapping[str, Any] = {}
     if kind == "httpTrigger":
         given = runtime.http(request, body)
@@ -130,10 +162,16 @@ async def answer(runtime: Runtime, request: Mapping[str, Any]) -> dict[str, Any]
         given, metadata = runtime.queue(body, dequeue_count=request.get("dequeueCount", 1))
     elif kind == "eventHubTrigger":
         bodies = [base64.b64decode(each) for each in request["events"]]
-        given, metadata = runtime.events(bodies, first=request.get("first", 0), partition=request.get("partition", "0"))
+        given, metadata = runtime.events(
+            bodies,
+            trigger,
+            first=request.get("first", 0),
+            partition=request.get("partition", "0"),
+            key=request.get("key"),
+        )
     else:
         given = runtime.timer()
-    worked, returned, outputs, error, _ = await runtime.invoke(name, [(parameter, given)], metadata)
+    worked, returned, outputs, error, _ = await runtime.invoke(name, [(trigger["name"], given)], metadata)
     described: dict[str, Any] = {"worked": bool(worked), "error": str(error or "")}
     described["outputs"] = {each: {"type": datum.type, "value": datum.value} for each, datum in dict(outputs).items()}
     if returned is not None and returned.type == "http":
@@ -149,7 +187,7 @@ async def main(app: Path) -> None:
     os.dup2(2, 1)
     runtime = Runtime()
     await runtime.start(app)
-    print(json.dumps({"functions": {name: runtime.trigger(name)[0] for name in runtime.functions}}), file=channel)
+    print(json.dumps({"functions": {name: runtime.trigger(name)["type"] for name in runtime.functions}}), file=channel)
     channel.flush()
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(await answer(runtime, json.loads(line))), file=channel)

@@ -3,10 +3,6 @@
 import base64
 import json
 import os
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +17,7 @@ from shared.adapters.subscription_table import SubscriptionTable
 from shared.graph.subscription import LiveSubscription
 from shared.settings import Settings
 from shared.storage_health import StorageHealth
-from tests.worker.standing import KEY, NAME, ROOT, TENANT, Worker, graph, start_worker, stop
+from tests.worker.standing import KEY, NAME, TENANT, Worker, graph, local_host, start_worker, stop
 
 
 @pytest.fixture(scope="session")
@@ -92,27 +88,8 @@ def host(
     """The address of a local host that runs the same app; queues are left alone, so that outputs can be looked at."""
     log = tmp_path_factory.mktemp("host") / "host.log"
     functions = ["notifications", "lifecycle", "health", "status", "feeds", "feed_page"]
-    command = [sys.executable, "-m", "local", "host", "--app", str(ROOT), "--port", "0", "--functions", *functions]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=output, stderr=output)
-    try:
-        yield _address(process, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 30
-    while not (found := re.search(r"Host started on (http://\S+)", log.read_text())):
-        assert process.poll() is None, f"the host ended:\n{log.read_text()[-2000:]}"
-        assert time.monotonic() < deadline, f"the host did not start:\n{log.read_text()[-2000:]}"
-        time.sleep(0.05)
-    return found[1]
+    with local_host(environ, log, "--functions", *functions) as address:
+        yield address
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -56,8 +58,9 @@ class Worker:
             body=base64.b64decode(told.get("body", "")),
         )
 
-    def events(self, function: str, *bodies: bytes, first: int = 0) -> Invoked:
-        return self.invoke(function, events=[base64.b64encode(each).decode() for each in bodies], first=first)
+    def events(self, function: str, *bodies: bytes, first: int = 0, key: str | None = None) -> Invoked:
+        encoded = [base64.b64encode(each).decode() for each in bodies]
+        return self.invoke(function, events=encoded, first=first, key=key)
 
     def post(self, function: str, body: bytes = b"", **query: str) -> Invoked:
         return self.invoke(function, body, method="POST", url=f"http://127.0.0.1/api/{function}", query=query)
@@ -66,11 +69,11 @@ class Worker:
         return self.invoke(function, method="GET", url="http://127.0.0.1/api/", route=route)
 
 
-def start_worker(python: Path, environ: Mapping[str, str], log: Path) -> Worker:
+def start_worker(python: Path, environ: Mapping[str, str], log: Path, app: Path = ROOT) -> Worker:
     """Start the process; the app's own log goes to a file, shown if it does not start."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [python, ROOT / "local/worker313/serve.py", ROOT],
+            [python, ROOT / "local/worker313/serve.py", app],
             cwd=log.parent,
             env=dict(environ),
             stdin=subprocess.PIPE,
@@ -81,6 +84,32 @@ def start_worker(python: Path, environ: Mapping[str, str], log: Path) -> Worker:
     first = process.stdout.readline() if process.stdout else ""
     assert first, f"the worker did not start:\n{log.read_text()[-2000:]}"
     return Worker(process=process, functions=json.loads(first)["functions"])
+
+
+@contextmanager
+def local_host(environ: Mapping[str, str], log: Path, *options: str, app: Path = ROOT) -> Iterator[str]:
+    """Run an app in the local host; its address, once it has started."""
+    command = [sys.executable, "-m", "local", "host", "--app", str(app), "--port", "0", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=output, stderr=output)
+    try:
+        yield _address(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 30
+    while not (found := re.search(r"Host started on (http://\S+)", log.read_text())):
+        assert process.poll() is None, f"the host ended:\n{log.read_text()[-2000:]}"
+        assert time.monotonic() < deadline, f"the host did not start:\n{log.read_text()[-2000:]}"
+        time.sleep(0.05)
+    return found[1]
 
 
 def stop(process: subprocess.Popen[str]) -> None:
