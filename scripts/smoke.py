@@ -30,7 +30,7 @@ FUNCTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     "subscriptions": frozenset({"renewal", "subscription_work", "sweep", "manage_catch_up"}),
     "feed": frozenset({"feeds", "feed_page"}),
     "findings": frozenset({"findings", "findings_summary"}),
-    "event_hub": frozenset({"event_hub"}),
+    "event_hub": frozenset({"event_hub", "manage_event_hub"}),
 }
 """What each running part brings; a test holds it against the app."""
 
@@ -40,6 +40,7 @@ CLOSED: Final = (
     ("GET", "/api/feeds"),
     ("GET", "/api/findings"),
     ("POST", "/api/manage/catch-up?name=nobody"),
+    ("GET", "/api/manage/event-hub"),
     ("GET", "/admin/functions"),
     ("POST", "/admin/functions/renewal"),
 )
