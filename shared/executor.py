@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.cold_start import ColdStart
@@ -31,6 +31,7 @@ from shared.graph.subscription import (
     read_subscription,
     renewal_body,
 )
+from shared.hub_trial import HubTrial, moves_into_hub, owing_from
 from shared.orphans import Orphans
 from shared.ports import Clock, Graph, OwnEndpoint, Queue, SubscriptionStore
 from shared.reconcile import Action, Create, Delete, OrderCatchUp, Recreate, Renew, Retire, spread_of
@@ -86,6 +87,7 @@ class Executor:
         self._client_state_key = client_state_key
         self._now = now
         self._cold_start = ColdStart(own_endpoint)
+        self._hub_trial = HubTrial(graph=graph, addresses=addresses, now=now)
 
     async def execute(self, actions: Sequence[Action], *, key: EncryptionKey | None) -> Summary:
         """Carry out a plan with the current encryption key; never raises, but for cancellation.
@@ -263,7 +265,7 @@ class Executor:
         lifetime = action.declared.lifetime
         expires = expiry_to_ask(leased.resource, include_resource_data=rich, now=self._now(), lifetime=lifetime)
         try:
-            body = renewal_body(expires=expires, key=key)
+            body = {**renewal_body(expires=expires, key=key), **self._hub_trial.undone(leased)}
             path = f"/subscriptions/{leased.subscription_id}"
             answer = await self._graph.request("PATCH", path, body=body, tenant_id=leased.tenant_id)
             renewed = read_subscription(answer)
@@ -300,7 +302,8 @@ class Executor:
     async def _recreate(self, action: Recreate, key: EncryptionKey | None) -> Result:
         if action.declared.include_resource_data and key is None:
             return await self._leave_alive(action, replace(action.row, attempts=action.row.attempts + 1), key, _NO_KEY)
-        leased = await self._lease(action.row)
+        began = self._now()
+        leased = await self._lease(owing_from(action.row, began) if moves_into_hub(action, began) else action.row)
         if leased is None:
             return overtaken(action.row)
         if action.overlaps:
@@ -310,12 +313,20 @@ class Executor:
             return await self._create(intent, key, done="recreated")
         if unheard := await self._unheard(action.declared, leased.attempts):
             return await self._leave_alive(action, leased, key, unheard)
+        return await self._replace(action, leased, key, began)
+
+    async def _replace(
+        self, action: Recreate, leased: LiveSubscription, key: EncryptionKey | None, began: datetime
+    ) -> Result:
+        """Delete what is there and make another; into a hub only once Graph has shown that it can write there."""
+        if moves_into_hub(action, began) and (refusal := await self._hub_trial.refusal(action.declared, leased)):
+            return await self._put_off(await self._hub_trial.prolong(leased), refusal)
         if problem := await self._delete_at_graph(leased):
             return await self._put_off(leased, self._judge(leased, problem))
         # what lay unread in a hub that is read no more was never heard, though it was alive until now
         unread = leased.delivery == "eventhub" and not action.on_same_terms
         since_unknown = action.removed or action.deaf or unread
-        leased = owing(replace(leased, former_id=""), action.reason, self._now(), since_unknown=since_unknown)
+        leased = owing(replace(leased, former_id=""), action.reason, began, since_unknown=since_unknown)
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=leased)
         return await self._create(intent, key, done="recreated")
 

@@ -267,3 +267,125 @@ async def test_a_hub_that_graph_cannot_write_into_is_tried_again_for_as_long_as_
     assert "hub-check" in world.row.problem
     assert [each.total_seconds() for each in pauses] == [5, 15, 30, 60, 900, 900, 900, 900]
     assert [each.outcome for each in (await world.tick(TEAMS)).results] == ["created"]
+
+
+# -- the hub is tried out before what lives has to go -------------------------------------------------------------------
+
+NOT_WRITABLE = GraphApiError(
+    "PATCH /subscriptions", status=400, code="InvalidRequest", message="Client EventHubs publishing validation failed"
+)
+
+
+async def test_what_is_heard_goes_only_once_graph_can_write_into_the_hub(world: World) -> None:
+    await world.tick(PUSHED)
+    [old] = world.graph.subscriptions
+    world.now += timedelta(hours=1)
+    tried_first = world.now
+    for _ in range(3):
+        world.graph.troubles["PATCH"] = [NOT_WRITABLE]
+        summary = await world.tick(TEAMS)
+        assert "hub-check" in summary.problems["teams"]
+        assert list(world.graph.subscriptions) == [old]
+        assert world.graph.subscriptions[old]["notificationUrl"] == f"{WEBHOOK}/notifications"
+        world.now += timedelta(minutes=15)
+
+    summary = await world.tick(TEAMS)
+
+    assert [each.outcome for each in summary.results] == ["recreated"]
+    assert [each["notificationUrl"] for each in world.graph.subscriptions.values()] == [HUB]
+    assert [each.since for each in world.gaps()] == [tried_first]
+    assert (world.row.owed, world.row.problem) == ("", "")
+
+
+async def test_what_waits_for_the_hub_is_renewed_meanwhile_and_does_not_die(world: World) -> None:
+    await world.tick(PUSHED)
+    [old] = world.graph.subscriptions
+    for _ in range(14 * 4):
+        world.now += timedelta(hours=6)
+        world.graph.troubles["PATCH"] = [NOT_WRITABLE]
+        await world.tick(TEAMS)
+        world.graph.expire(world.now)
+
+    assert list(world.graph.subscriptions) == [old]
+    assert (world.row.subscription_id, world.row.generation, world.row.delivery) == (old, 1, "webhook")
+    assert world.row.expires is not None
+    assert world.row.expires > world.now
+    assert "Data Sender" in world.row.problem
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        GraphApiError("PATCH", status=400, message="A subscription cannot be moved"),
+        GraphApiError("PATCH", status=404, message="The object was not found."),
+        GraphApiError("PATCH", status=503),
+        GraphApiError("PATCH", status=0, message="ReadTimeout"),
+    ],
+)
+async def test_what_says_nothing_of_the_hub_does_not_keep_it_waiting(world: World, other: GraphApiError) -> None:
+    """Nobody has seen every Graph do this: where it will not, the new subscription itself is the trial."""
+    await world.tick(PUSHED)
+    world.graph.troubles["PATCH"] = [other]
+
+    assert [each.outcome for each in (await world.tick(TEAMS)).results] == ["recreated"]
+
+
+async def test_a_crash_after_the_trial_forgets_no_gap(world: World) -> None:
+    """From then on changes come into the hub with the clientState of before, and are refused."""
+    await world.tick(PUSHED)
+    world.now += timedelta(hours=1)
+    began = world.now
+
+    def crash(method: str, _path: str) -> None:
+        if method == "DELETE":
+            raise RuntimeError("the process dies")
+
+    world.graph.before = crash
+    await world.tick(TEAMS)
+    [there] = world.graph.subscriptions.values()
+    assert there["notificationUrl"] == HUB
+    world.graph.before = lambda _method, _path: None
+    world.now += timedelta(hours=2)
+
+    await world.tick(TEAMS)
+
+    assert [each.since for each in world.gaps()] == [began]
+
+
+async def test_a_trial_of_which_nothing_came_is_undone_when_the_declaration_is_taken_back(world: World) -> None:
+    """Else it would write into the hub for ever, where its clientState is refused."""
+    await world.tick(PUSHED)
+    world.now += timedelta(hours=1)
+    world.graph.troubles["DELETE"] = [GraphApiError("DELETE", status=503)]
+    await world.tick(TEAMS)
+    [there] = world.graph.subscriptions.values()
+    assert there["notificationUrl"] == HUB
+    world.now += timedelta(hours=1)
+
+    await world.tick(PUSHED)
+
+    [there] = world.graph.subscriptions.values()
+    assert there["notificationUrl"] == f"{WEBHOOK}/notifications"
+    await world.tick(PUSHED)
+    assert len(world.gaps()) == 1
+    assert (await world.tick(PUSHED)).results == ()
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_what_is_dead_already_is_not_tried_out(world: World, *, removed: bool) -> None:
+    await world.tick(PUSHED)
+    world.graph.subscriptions.clear()
+    world.now += timedelta(hours=1) if removed else timedelta(days=4)
+
+    await world.tick(TEAMS, removed=frozenset({"teams"} if removed else ()))
+
+    assert world.asked("PATCH") == []
+    assert world.row.delivery == "eventhub"
+
+
+async def test_a_move_to_the_webhook_is_no_trial_of_a_hub(world: World) -> None:
+    await world.tick(TEAMS)
+
+    await world.tick(PUSHED)
+
+    assert world.asked("PATCH") == []
