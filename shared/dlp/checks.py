@@ -6,6 +6,7 @@ when a rule asks for it. Some look whether a date of birth lies in the past.
 
 import functools
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -76,6 +77,7 @@ CHECKS: Final = {
 _TOLD: Final[Mapping[str, Mapping[str, bool]]] = {"iban": {"check_country": False}}
 _BARE: Final = frozenset({"luhn", "verhoeff"})
 _LONGEST: Final = 100
+_CHECK_DIGITS: Final = 2
 _SEPARATORS: Final = str.maketrans("", "", " .-/\n\t")
 
 
@@ -91,3 +93,11 @@ def load_check(name: str) -> Check:
         return len(text) <= _LONGEST and bool(module.is_valid(text.translate(separators), **told))
 
     return check
+
+
+@functools.cache
+def iban_length(country: str) -> int:
+    """Tell how many letters and digits an IBAN of a country has; 0 for a country that has none."""
+    known = importlib.import_module("stdnum.numdb").get("iban").info(country)
+    form = known[0][1].get("bban", "")  # such as 4!a6!n8!n
+    return len(country) + _CHECK_DIGITS + sum(map(int, re.findall(r"(\d+)!", form))) if form else 0

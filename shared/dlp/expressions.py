@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-LONGEST_EXPRESSION: Final = 2_000
-"""Characters of a pattern."""
+from shared.errors import EarshotError
 
 _LARGEST_PROGRAM: Final = 5_000
 """Instructions of a compiled pattern. A search costs at most this times the text, when RE2's quick way needs too much memory."""
@@ -17,6 +16,7 @@ _LARGEST_PROGRAM: Final = 5_000
 _MEMORY: Final = 1 << 20
 _MEMORY_TOGETHER: Final = 64 << 20
 _FIRST_LOOK: Final = 1024
+_LONGEST_BEGINNING: Final = 256
 _NO_REFERENCES: Final = "back references are not possible here; write the alternatives out"
 _REMEDIES: Final = (
     ("(?=", "looking ahead is not possible here; match what follows too, or use `near` or `except`"),
@@ -44,7 +44,7 @@ _REMEDIES: Final = (
 _BACK_REFERENCES: Final = tuple(f"\\{digit}" for digit in range(1, 10))
 
 
-class ExpressionError(Exception):
+class ExpressionError(EarshotError):
     """A pattern that cannot be used. The text says why, and what to write instead, without quoting it."""
 
 
@@ -109,19 +109,19 @@ class Expression:
         return self._compiled.fullmatch(characters.encode(errors="replace")) is not None
 
     def find(self, data: bytes, accept: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
-        """Give the places of what is accepted, one after the other. What is refused may be the beginning of something else.
+        """Give the places of what is accepted, one after the other.
 
-        `a.*b|a` makes every search look at the whole rest for a `b`, and a text of nothing but `a` would take the square of
+        What is refused may hold something else, so the search goes on with its second byte, unless it is so long that this
+        would take the square of it. `a.*b|a` makes every search look at the whole rest for a `b`, and a text of nothing but `a` would take the square of
         its length. So a search looks a thousand bytes ahead first, and at all the rest only if there is nothing.
         """
         position = 0
         while (found := self._next(data, position)) is not None:
             start, end = found
-            if start < end and accept(start, end):
+            accepted = start < end and accept(start, end)
+            if accepted:
                 yield start, end
-                position = end
-            else:
-                position = start + 1
+            position = end if accepted or end - start > _LONGEST_BEGINNING else start + 1
 
     def _next(self, data: bytes, position: int) -> tuple[int, int] | None:
         if position > len(data):

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.dlp.checks import Check, load_check
+from shared.dlp.checks import Check, iban_length, load_check
 from shared.dlp.detectors import Detector, FunctionDetector, PatternDetector, Span
 from shared.dlp.expressions import Expression
 
 # -- payment cards ----------------------------------------------------------------------------------------------------
 
 _SHORTEST_CARD, _LONGEST_CARD = 13, 19
+_SHORTEST_FIRST_GROUP: Final = 4
 
 # first and last prefix, lengths: ISO/IEC 7812 leaves the numbers to the networks, who publish their ranges for merchants
 NETWORKS: Final = (
@@ -68,14 +69,15 @@ def _cards_in(data: bytes, start: int, end: int) -> Iterator[Span]:
     """Give the cards in a run of digits: a card may stand between an order number and a date."""
     groups = [(start + match.start(), start + match.end()) for match in _GROUP.finditer(data[start:end])]
     if _is_wordy(data[start - 1 : start]):
-        if next(_account_at(data, start - 2), None):
+        if start > 1 and next(_account_at(data, start - 2), None):
             return  # these are the digits of an IBAN
         groups = groups[1:]
     if _is_wordy(data[end : end + 1]):
         groups = groups[:-1]
     first = 0
     while first < len(groups):
-        found = _card_from(data, groups, first)
+        long_enough = groups[first][1] - groups[first][0] >= _SHORTEST_FIRST_GROUP
+        found = _card_from(data, groups, first) if long_enough else None
         if found is not None:
             yield groups[first][0], groups[found][1]
             first = found
@@ -106,23 +108,17 @@ def _is_card(digits: str, cuts: set[int]) -> bool:
 
 # -- accounts ---------------------------------------------------------------------------------------------------------
 
-_SHORTEST_IBAN, _LONGEST_IBAN = 15, 34
 _IBAN_BEGINS: Final = r"(?i)\b[a-z]{2}\d{2}[ .\-]{0,2}[a-z0-9]{2}"
-_IBAN_GOES_ON: Final = re.compile(rb"[A-Za-z]{2}\d{2}(?:[ .\-]{0,2}[A-Za-z0-9]){11,30}")
+_IBAN_GOES_ON: Final = re.compile(rb"[ .\-]{0,2}([A-Za-z0-9])")
 
 
 def _account_at(data: bytes, start: int, _: int = 0) -> Iterator[Span]:
-    """Give the IBAN that begins here, if one does: the longest whose country, length and check digits fit."""
-    going_on = _IBAN_GOES_ON.match(data, max(0, start))
-    if not going_on:
-        return
-    text = going_on[0].decode()
-    valid = load_check("iban")
-    for length in range(len(text), _SHORTEST_IBAN - 1, -1):
-        end = going_on.start() + length
-        if text[length - 1].isalnum() and not _is_wordy(data[end : end + 1]) and valid(text[:length]):
-            yield going_on.start(), end
-            return
+    """Give the IBAN that begins here, if one does: as long as its country's are, and with right check digits."""
+    left, end = iban_length(data[start : start + 2].decode(errors="ignore").upper()), start
+    while left and (found := _IBAN_GOES_ON.match(data, end)):
+        left, end = left - 1, found.end()
+    if start < end and not left and not _is_wordy(data[end : end + 1]) and load_check("iban")(data[start:end].decode()):
+        yield start, end
 
 
 # -- the table --------------------------------------------------------------------------------------------------------

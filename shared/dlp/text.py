@@ -62,8 +62,8 @@ _HISTORY_IN_PLAIN_TEXT: Final = re.compile(
 _CITED_LINE: Final = re.compile(r"^[ ]?>[> ]*(.*)\n?", re.MULTILINE)
 
 _SPACES: Final = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
-_LEADING_ZEROS: Final = re.compile(r"&#([xX]?)0++(?=[0-9a-fA-F])")
-_LONG_REFERENCE: Final = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
+_LEADING_ZEROS: Final = re.compile(r"&#(?:0++(?=[0-9])|([xX])0++(?=[0-9a-fA-F]))")
+_LONG_REFERENCE: Final = re.compile(r"&#(?:[0-9]{9,}|[xX][0-9a-fA-F]{9,});?")
 
 
 @dataclass(slots=True)

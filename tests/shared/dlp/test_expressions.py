@@ -35,6 +35,14 @@ def test_catastrophic_patterns_are_not(pattern: str, piece: str) -> None:
     assert time.perf_counter() - began < 60
 
 
+@pytest.mark.parametrize("pattern", [r"\d+", r"\d{4,}", "[0-9 ]*1", "1.*2|1", r"(?:1|11){1,500}"])
+def test_refusing_everything_takes_no_square_either(pattern: str) -> None:
+    began = time.perf_counter()
+
+    assert list(Expression(pattern).find(b"1" * 200_000, lambda *_: False)) == []
+    assert time.perf_counter() - began < 60
+
+
 @pytest.mark.parametrize(
     ("pattern", "remedy"),
     [

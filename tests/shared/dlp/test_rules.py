@@ -1,12 +1,14 @@
 """The rules file is read, or every problem in it is said at once; and rules find what, where and when they say."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.dlp.kinds import KINDS
 from shared.dlp.parts import parts_of
 from shared.dlp.rule import MOST_MATCHES
 from shared.dlp.rules import NOT_READ, RuleSet, read_rules
@@ -415,6 +417,33 @@ def test_what_was_not_read_is_a_finding_of_its_own() -> None:
     [match] = _read(CARDS).scan(_message("x" * LONGEST_TEXT + CARD))
 
     assert (match.rule, match.severity, match.start, match.length) == (NOT_READ, "low", LONGEST_TEXT, len(CARD))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "4",
+        "4111 ",
+        "4012888888881881 ",
+        "DE89 ",
+        "de89370400440532013000 ",
+        "GB29 NWBK ",
+        "eyJ",
+        "eyJhbGciOiJ9.",
+        "ghp_",
+        "1 ",
+        "-",
+        "a@",
+    ],
+)
+def test_no_text_keeps_any_kind_busy_for_long(piece: str) -> None:
+    """Half a million characters of what every detector likes: seconds; the square of it would be days."""
+    kinds = [{"name": kind, "severity": "low", "kind": kind} for kind in KINDS]
+    rules = _read(*kinds, {"name": "any", "severity": "low", "pattern": r"\d+", "check": "luhn"})
+    began = time.perf_counter()
+    rules.scan(_message(piece * (LONGEST_TEXT // len(piece))))
+
+    assert time.perf_counter() - began < 60
 
 
 def test_one_rule_finds_no_more_than_so_many_in_a_part() -> None:

@@ -27,6 +27,7 @@ NUMBER = "4111111111111111"
         (f"&#{'0' * 5_000}52;&#x000000000031;", "41"),
         (f"&#{'1' * 5_000};&#xfffffffff1;", "\N{REPLACEMENT CHARACTER}" * 2),
         ("4111\n1111", "4111 1111"),
+        ("&#52aaaaaaaaaa &#x34;gggg", "4aaaaaaaaaa 4gggg"),
         ("<p>one</p><p>two</p>", "one\n\ntwo"),
         ("one<br/>two<BR>three", "one\ntwo\nthree"),
         ("<table><tr><td>4111</td><td>1111</td></tr></table>", "4111\t\t1111"),
