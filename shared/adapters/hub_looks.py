@@ -10,7 +10,8 @@ import base64
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -54,7 +55,7 @@ class AzureHubLooks:
     async def hub(self) -> Look:
         """Ask for the hub's properties, which the right to read it suffices for."""
         try:
-            async with _Closing(self._make_client) as client:
+            async with self._client() as client:
                 properties = await client.get_eventhub_properties()
         except Exception as problem:  # noqa: BLE001 - whatever a client raises is what was to be found out
             return _read_problem(problem)
@@ -63,7 +64,7 @@ class AzureHubLooks:
     async def consumer_group(self) -> Look:
         """Listen on the first partition for a moment."""
         try:
-            async with _Closing(self._make_client) as client:
+            async with self._client() as client:
                 partitions = (await client.get_eventhub_properties())["partition_ids"]
                 return await _listen(client, partitions[0])
         except Exception as problem:  # noqa: BLE001 - as above
@@ -112,18 +113,23 @@ class AzureHubLooks:
             return Look(outcome="absent")
         return Look(outcome="failed", detail=f"the authority answered {answer.status_code}")
 
-    def _make_client(self) -> "EventHubConsumerClient":
-        """Make a client. Raises ValueError for a connection string that is none."""
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator["EventHubConsumerClient"]:
+        """Open a client, and close it with its identity. Raises ValueError for a connection string that is none."""
         from azure.eventhub.aio import EventHubConsumerClient  # noqa: PLC0415 - heavy, on first use
 
         group, hub = self._settings.event_hub_consumer_group or "$Default", self._settings.event_hub_name
         options: dict[str, Any] = {"retry_total": 0, "auth_timeout": _SECONDS, "socket_timeout": _SECONDS}
         if bundle := ca_bundle(self._settings.environ):
             options["connection_verify"] = bundle
-        if text := self._settings.event_hub_connection:
-            return EventHubConsumerClient.from_connection_string(text, group, eventhub_name=hub, **options)
-        host = self._settings.event_hub_namespace
-        return EventHubConsumerClient(host, hub, group, credential=self._make_identity(), **options)
+        async with AsyncExitStack() as opened:
+            if text := self._settings.event_hub_connection:
+                client = EventHubConsumerClient.from_connection_string(text, group, eventhub_name=hub, **options)
+            else:
+                identity = await opened.enter_async_context(self._make_identity())
+                host = self._settings.event_hub_namespace
+                client = EventHubConsumerClient(host, hub, group, credential=identity, **options)
+            yield await opened.enter_async_context(client)
 
     def _make_identity(self) -> Any:
         """Make the identity that the host reads with, chosen by the same names."""
@@ -134,24 +140,6 @@ class AzureHubLooks:
         if environ.get("EventHubConnection__credential", "").lower() == "managedidentity":
             return ManagedIdentityCredential(client_id=client_id)
         return DefaultAzureCredential(managed_identity_client_id=client_id)
-
-
-class _Closing:
-    """A client that is made late and closed in any case, and its identity with it."""
-
-    def __init__(self, make: Any) -> None:
-        self._make = make
-
-    async def __aenter__(self) -> "EventHubConsumerClient":
-        self._client = self._make()
-        client: EventHubConsumerClient = self._client
-        return client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
-        close = getattr(self._client._credential, "close", None)  # noqa: SLF001 - it does not close what it was given
-        if close is not None:
-            await close()
 
 
 async def _listen(client: "EventHubConsumerClient", partition: str) -> Look:

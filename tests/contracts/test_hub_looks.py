@@ -10,12 +10,13 @@ from typing import Self
 
 import pytest
 from azure.core.credentials import AccessToken
+from azure.eventhub.exceptions import EventHubError
 from azure.storage.blob import ContainerClient
 
 from local.azurite.emulator import Azurite
 from local.eventhubs.emulator import EventHubs
 from local.graph.simulator import Simulator
-from shared.adapters.hub_looks import AzureHubLooks
+from shared.adapters.hub_looks import AzureHubLooks, _read_problem
 from shared.adapters.memory_hub_looks import MemoryHubLooks
 from shared.adapters.memory_subscriptions import MemorySubscriptionStore
 from shared.adapters.storage import Patience, Storage
@@ -222,6 +223,26 @@ async def test_a_hub_that_says_nothing_does_not_keep_who_asks_waiting(place: Pla
         server.close()
 
     assert next(each for each in findings if each.about == "hub").verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("Ip has been prevented to connect to the endpoint. condition: amqp:unauthorized-access", "closed"),
+        ("Unauthorized access. 'Listen' claim(s) are required to perform this operation.", "denied"),
+        ("CBS Token authentication failed. Status code: 401", "denied"),
+        ("The messaging entity 'sb://c/x' could not be found. condition: amqp:not-found", "absent"),
+        ("Receiver 'r' with a higher epoch '0' already exists. condition: amqp:link:stolen", "ok"),
+        ("Exceeded the maximum number of allowed receivers per partition in a consumer group which is 5", "crowded"),
+        ("[Errno 111] Connect call failed", "unreachable"),
+        ("something that nobody has seen yet", "failed"),
+    ],
+)
+def test_what_azure_says_is_told_apart_and_not_repeated(said: str, outcome: str) -> None:
+    look = _read_problem(EventHubError(said))
+
+    assert look.outcome == outcome
+    assert look.detail in {"", "EventHubError"}
 
 
 # -- who reads, where that is an identity --------------------------------------------------------------------------------
