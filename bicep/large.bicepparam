@@ -19,5 +19,5 @@ param vnetEnabled = true
 param signalREnabled = true
 param gatewayEnabled = bool(readEnvironmentVariable('EARSHOT_GATEWAY', 'false'))
 param gatewayHostName = readEnvironmentVariable('EARSHOT_GATEWAY_HOST_NAME', '')
-param gatewayCertificateSecretId = readEnvironmentVariable('EARSHOT_GATEWAY_CERTIFICATE_SECRET_ID', '')
+param gatewayCertificateSecretUri = readEnvironmentVariable('EARSHOT_GATEWAY_CERTIFICATE_SECRET_URI', '')
 param gatewayIdentityId = readEnvironmentVariable('EARSHOT_GATEWAY_IDENTITY_ID', '')

@@ -62,8 +62,8 @@ param gatewayEnabled bool = false
 @description('Conditional. With gatewayEnabled: host name that Graph calls, such as changes.contoso.com.')
 param gatewayHostName string = ''
 
-@description('Conditional. With gatewayEnabled: address of that name\'s certificate in a vault of yours, https://<vault>.vault.azure.net/secrets/<name>.')
-param gatewayCertificateSecretId string = ''
+@description('Conditional. With gatewayEnabled: address of that name\'s certificate as a secret of a vault of yours, without a version.')
+param gatewayCertificateSecretUri string = ''
 
 @description('Conditional. With gatewayEnabled: resource id of a user-assigned identity that may read it (Key Vault Secrets User on that secret).')
 param gatewayIdentityId string = ''
@@ -362,10 +362,7 @@ module appSettings 'modules/settings.bicep' = {
     signalREndpoint: signalREnabled ? signalR!.outputs.endpoint : ''
     overrides: settings
   }
-  dependsOn: [
-    app
-    roles
-  ]
+  dependsOn: [roles]
 }
 
 module gateway 'modules/gateway.bicep' = if (gatewayEnabled) {
@@ -379,7 +376,7 @@ module gateway 'modules/gateway.bicep' = if (gatewayEnabled) {
     subnetId: network!.outputs.gatewaySubnetId
     appHost: app.outputs.host
     hostName: gatewayHostName
-    certificateSecretId: gatewayCertificateSecretId
+    certificateSecretUri: gatewayCertificateSecretUri
     identityId: gatewayIdentityId
     workspaceId: monitoring.outputs.workspaceId
   }

@@ -1,4 +1,5 @@
-// What azd deploys. Every value comes from the azd environment: `azd env set EARSHOT_SIZE large`.
+// What azd deploys. Every value comes from the azd environment: `azd env set EARSHOT_SIZE large`. Where a parameter takes one of a few
+// words, any() leaves it to Azure to refuse others.
 using './main.bicep'
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
@@ -20,7 +21,7 @@ param alertEmail = readEnvironmentVariable('EARSHOT_ALERT_EMAIL', '')
 
 param gatewayEnabled = bool(readEnvironmentVariable('EARSHOT_GATEWAY', 'false'))
 param gatewayHostName = readEnvironmentVariable('EARSHOT_GATEWAY_HOST_NAME', '')
-param gatewayCertificateSecretId = readEnvironmentVariable('EARSHOT_GATEWAY_CERTIFICATE_SECRET_ID', '')
+param gatewayCertificateSecretUri = readEnvironmentVariable('EARSHOT_GATEWAY_CERTIFICATE_SECRET_URI', '')
 param gatewayIdentityId = readEnvironmentVariable('EARSHOT_GATEWAY_IDENTITY_ID', '')
 
 param graphCloud = any(readEnvironmentVariable('GRAPH_CLOUD', 'global'))

@@ -25,7 +25,7 @@ param appHost string
 param hostName string
 
 @description('Required. Address of the certificate\'s secret in a vault, without a version, so that a renewed one is taken up.')
-param certificateSecretId string
+param certificateSecretUri string
 
 @description('Required. Resource id of a user-assigned identity that may read that secret, and needs no other right.')
 param identityId string
@@ -163,7 +163,7 @@ resource gateway 'Microsoft.Network/applicationGateways@2024-05-01' = {
     gatewayIPConfigurations: [{ name: 'gateway', properties: { subnet: { id: subnetId } } }]
     frontendIPConfigurations: [{ name: 'public', properties: { publicIPAddress: { id: publicIp.id } } }]
     frontendPorts: [{ name: 'https', properties: { port: 443 } }]
-    sslCertificates: [{ name: 'tls', properties: { keyVaultSecretId: certificateSecretId } }]
+    sslCertificates: [{ name: 'tls', properties: { keyVaultSecretId: certificateSecretUri } }]
     backendAddressPools: [{ name: 'app', properties: { backendAddresses: [{ fqdn: appHost }] } }]
     probes: [
       {

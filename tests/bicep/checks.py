@@ -39,6 +39,7 @@ from tests.bicep.of_wiring import (
     everything_is_described,
     everything_is_used,
     mistakes_in_parameters_are_refused,
+    the_compilers_linter_has_nothing_to_say,
     the_parameter_files_differ_in_size_alone,
     what_exists_is_there_before_it_is_needed,
 )
@@ -68,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     what_exists_is_there_before_it_is_needed,
     the_parameter_files_differ_in_size_alone,
     mistakes_in_parameters_are_refused,
+    the_compilers_linter_has_nothing_to_say,
     graph_gets_through_the_gateway,
     parts_of_the_gateway_are_there,
     alerts_watch_lines_that_are_written,

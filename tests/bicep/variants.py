@@ -15,7 +15,7 @@ CLIENT_ID = "22222222-2222-4222-8222-222222222222"
 GATEWAY: Mapping[str, Any] = {
     "gatewayEnabled": True,
     "gatewayHostName": "changes.contoso.com",
-    "gatewayCertificateSecretId": "https://certificates.vault.azure.net/secrets/changes",
+    "gatewayCertificateSecretUri": "https://certificates.vault.azure.net/secrets/changes",
     "gatewayIdentityId": "/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway",
 }
 PULL: Mapping[str, Any] = {"tenantDomain": "contoso.onmicrosoft.com", "graphChangeTrackingPrincipalId": GRAPHS_OWN}
