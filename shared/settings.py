@@ -7,7 +7,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final
@@ -27,7 +27,9 @@ _HUB_URL = re.compile(
     rf"EventHub:https://{_HOST.pattern}/eventhubname/[A-Za-z0-9][A-Za-z0-9._-]{{0,255}}{_DOMAIN}", re.IGNORECASE
 )
 _SECRET_URL = re.compile(rf"https://{_HOST.pattern}/secrets/[0-9A-Za-z-]{{1,127}}{_DOMAIN}", re.IGNORECASE)
+_SCOPE = re.compile(r"[A-Za-z0-9._-]{1,120}")
 _SHORTEST_KEY_BYTES = 32
+_CIPHER_KEY_BYTES = 32
 _MOST_DAYS = 3650
 
 
@@ -71,11 +73,25 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "EVENT_HUB_NAME",
         "EVENT_HUB_CONSUMER_GROUP",
     ),
+    "live": (
+        "AzureWebJobsStorage",
+        "GRAPH_TENANT_ID",
+        "API_AUDIENCES",
+        "WEB_CLIENT_ID",
+        "AzureSignalRConnectionString",
+    ),
+    "mail": ("AzureWebJobsStorage", "GRAPH_TENANT_ID", "GRAPH_CLIENT_ID", "API_AUDIENCES", "TOKEN_CACHE_KEY"),
 }
 """What each part cannot run without."""
 
 PULL_MODE: Final = ("EventHubConnection", "EventHubConnection__fullyQualifiedNamespace", "EVENT_HUB_NOTIFICATION_URL")
 """Part ``event_hub`` is asked for by any of these; without them it is left out, and nothing is wrong with that."""
+
+LIVE: Final = ("AzureSignalRConnectionString", "AzureSignalRConnectionString__serviceUri")
+"""Part ``live`` is asked for by either of these: what users may reach is there only where somebody wants users."""
+
+MAIL: Final = ("TOKEN_CACHE_KEY",)
+"""Part ``mail`` is asked for by this."""
 
 _JUDGING = (
     "GRAPH_CLOUD",
@@ -86,6 +102,16 @@ _JUDGING = (
     "CLIENT_STATE_KEY_PREVIOUS",
 )
 _ASKING_GRAPH = ("GRAPH_ENDPOINT", "GRAPH_CREDENTIAL", "ENCRYPTION_KEYS", "SUBSCRIPTIONS_FILE")
+
+_CALLERS = (
+    "GRAPH_CLOUD",
+    "GRAPH_AUTHORITY",
+    "GRAPH_CLIENT_ID",
+    "ALLOWED_TENANT_IDS",
+    "API_SCOPE",
+    "AzureSignalRConnectionString__serviceUri",
+)
+"""What those parts read that people call."""
 
 _HANDLING = (
     "FORWARD_SIGNING_KEY",
@@ -119,6 +145,8 @@ USED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "feed": NEEDED_BY["feed"],
     "findings": NEEDED_BY["findings"],
+    "live": (*NEEDED_BY["live"], *_CALLERS, "GRAPH_ENDPOINT", "GRAPH_CREDENTIAL"),
+    "mail": (*NEEDED_BY["mail"], *_CALLERS, "GRAPH_ENDPOINT", "GRAPH_CREDENTIAL", "TOKEN_CACHE_KEY_PREVIOUS"),
 }
 """What stops each part when it is there and malformed."""
 
@@ -211,6 +239,20 @@ class Settings:
     """Connection string of that account, from which we read. Or give its blob service's address."""
     oversize_storage_blob_uri: str = ""
     """Address of that account's blob service, read with the app's identity. https."""
+    signalr: str = field(default="", repr=False)
+    """Connection string of the SignalR service, with its key. Or give its address, and the app's identity drives it."""
+    signalr_uri: str = ""
+    """Address of the SignalR service, such as https://contoso.service.signalr.net: no key."""
+    api_audiences: frozenset[str] = frozenset()
+    """What users' tokens may be meant for, comma-separated. Default: GRAPH_CLIENT_ID, bare and as api://<it>."""
+    api_scope: str = "access_as_user"
+    """The delegated permission of our API that a user's token must carry; tokens of apps alone never carry one."""
+    web_client_id: str = ""
+    """The app registration that the page signs its users in with (GUID). Default: GRAPH_CLIENT_ID."""
+    token_cache_key: bytes = field(default=b"", repr=False)
+    """Encrypts the tokens of people who connected their mailbox, where they lie in storage: 32 random bytes, base64."""
+    token_cache_key_previous: bytes = field(default=b"", repr=False)
+    """The key before that one: still opens what it encrypted, until that is written anew."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The rest of the environment: what names in subscriptions.json (a target's signingKey) are looked up in."""
     problems: tuple[tuple[str, str], ...] = ()
@@ -238,6 +280,8 @@ class Settings:
             "graph_endpoint": self.graph_endpoint or cloud.endpoint,
             "graph_audiences": self.graph_audiences or frozenset(filter(None, [self.graph_client_id])),
             "allowed_tenant_ids": self.allowed_tenant_ids or frozenset(filter(None, [self.graph_tenant_id])),
+            "api_audiences": self.api_audiences or _own_audiences(self.graph_client_id),
+            "web_client_id": self.web_client_id or self.graph_client_id,
         }
         kept = {each.name: getattr(self, each.name) for each in fields(self)}
         return Settings(**(kept | changes))
@@ -251,7 +295,20 @@ class Settings:
     @property
     def asks_for_pull_mode(self) -> bool:
         """Whether anybody wants part ``event_hub``; one of these that is malformed asks for it too."""
-        return any(self.environ.get(name, "").strip() for name in PULL_MODE)
+        return self._asks_for(PULL_MODE)
+
+    @property
+    def asks_for_live_clients(self) -> bool:
+        """Whether anybody wants part ``live``."""
+        return self._asks_for(LIVE)
+
+    @property
+    def asks_for_mail(self) -> bool:
+        """Whether anybody wants part ``mail``."""
+        return self._asks_for(MAIL)
+
+    def _asks_for(self, names: Sequence[str]) -> bool:
+        return any(self.environ.get(name, "").strip() for name in names)
 
     @property
     def authority(self) -> str:
@@ -262,6 +319,11 @@ class Settings:
     def client_state_keys(self) -> tuple[bytes, ...]:
         """The keys that a clientState may carry, the current one first."""
         return tuple(filter(None, (self.client_state_key, self.client_state_key_previous)))
+
+    @property
+    def token_cache_keys(self) -> tuple[bytes, ...]:
+        """The keys that open kept tokens, the one that encrypts first."""
+        return tuple(filter(None, (self.token_cache_key, self.token_cache_key_previous)))
 
     @property
     def addresses(self) -> Addresses:
@@ -290,6 +352,8 @@ class Settings:
             return self.has_storage
         if name == "EventHubConnection":
             return bool(self.event_hub_connection or self.event_hub_namespace)
+        if name == "AzureSignalRConnectionString":
+            return bool(self.signalr or self.signalr_uri)
         return bool(getattr(self, NAMES[name][0]))
 
 
@@ -309,6 +373,11 @@ def _guids(text: str) -> frozenset[str]:
 
 def _audiences(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def _own_audiences(client_id: str) -> frozenset[str]:
+    """Give what tokens for our API are meant for: the id in those of version 2, its URI by default in version 1."""
+    return frozenset({client_id, f"api://{client_id}"}) if client_id else frozenset()
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -339,6 +408,19 @@ def _mac_key(text: str) -> bytes:
     if len(key) < _SHORTEST_KEY_BYTES:
         raise ValueError(f"is shorter than {_SHORTEST_KEY_BYTES} bytes")
     return key
+
+
+def _cipher_key(text: str) -> bytes:
+    key = _mac_key(text)
+    if len(key) != _CIPHER_KEY_BYTES:
+        raise ValueError(f"is not {_CIPHER_KEY_BYTES} bytes")
+    return key
+
+
+def _scope(text: str) -> str:
+    if not _SCOPE.fullmatch(text):
+        raise ValueError("is not the name of one scope, such as access_as_user")
+    return text
 
 
 def _webhook_secret(text: str) -> str:
@@ -460,5 +542,12 @@ NAMES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "EVENT_HUB_BLOB_STORE_URL": ("event_hub_blob_store_url", _store_url),
     "OVERSIZE_STORAGE": ("oversize_storage", _text),
     "OVERSIZE_STORAGE__blobServiceUri": ("oversize_storage_blob_uri", _url(loopback_http=False)),
+    "AzureSignalRConnectionString": ("signalr", _text),
+    "AzureSignalRConnectionString__serviceUri": ("signalr_uri", _url(loopback_http=True)),
+    "API_AUDIENCES": ("api_audiences", _audiences),
+    "API_SCOPE": ("api_scope", _scope),
+    "WEB_CLIENT_ID": ("web_client_id", _guid),
+    "TOKEN_CACHE_KEY": ("token_cache_key", _cipher_key),
+    "TOKEN_CACHE_KEY_PREVIOUS": ("token_cache_key_previous", _cipher_key),
 }
 """Each setting's name in the environment, its field, and how its text is read (ValueError says what is wrong)."""

@@ -16,6 +16,8 @@ FILLED_IN = {
     "CLIENT_STATE_KEY": base64.b64encode(b"k" * 32).decode(),
     "GRAPH_CLIENT_SECRET": "made-up",
     "EventHubConnection": "Endpoint=sb://localhost:5672;SharedAccessKeyName=made-up;SharedAccessKey=made-up",
+    "AzureSignalRConnectionString": "Endpoint=http://localhost;Port=8888;AccessKey=made-up;Version=1.0;",
+    "TOKEN_CACHE_KEY": base64.b64encode(b"t" * 32).decode(),
 }
 
 

@@ -53,6 +53,7 @@ def test_the_sample_is_in_order_once_it_is_filled_in() -> None:
 
 def test_the_sample_holds_no_secret() -> None:
     secrets = {"CLIENT_STATE_KEY", "CLIENT_STATE_KEY_PREVIOUS", "FORWARD_SIGNING_KEY", "GRAPH_CLIENT_SECRET"}
+    secrets |= {"AzureSignalRConnectionString", "TOKEN_CACHE_KEY", "TOKEN_CACHE_KEY_PREVIOUS"}
 
     assert all(not sample()[name] for name in secrets)
 
@@ -60,7 +61,7 @@ def test_the_sample_holds_no_secret() -> None:
 @pytest.mark.parametrize(
     "name",
     ["max_body_bytes", "handler_timeout", "retry_attempts", "retry_first_delay", "retry_longest_delay",
-     "deduplication_window", "subscriptions_file", "graph_cloud", "graph_publisher_app_id"],
+     "deduplication_window", "subscriptions_file", "graph_cloud", "graph_publisher_app_id", "api_scope"],
 )  # fmt: skip
 def test_the_samples_values_are_the_defaults(name: str) -> None:
     assert getattr(Settings.from_environ(sample()), name) == getattr(Settings.from_environ({}), name)

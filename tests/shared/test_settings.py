@@ -26,6 +26,8 @@ GOOD = {
     "EventHubConnection": "Endpoint=sb://ns.servicebus.windows.net;SharedAccessKeyName=listen;SharedAccessKey=a2V5",
     "EVENT_HUB_NAME": "notifications",
     "EVENT_HUB_CONSUMER_GROUP": "$Default",
+    "AzureSignalRConnectionString__serviceUri": "https://live.service.signalr.net",
+    "TOKEN_CACHE_KEY": KEY,
 }
 
 
@@ -56,6 +58,10 @@ def test_with_the_settings_it_needs_every_part_runs(part: str) -> None:
         ("ENCRYPTION_KEYS", f"keyvault:{CERTIFICATE}/", "encryption_keys", f"keyvault:{CERTIFICATE}"),
         ("ENCRYPTION_KEYS", f"keyvault-unwrap:{CERTIFICATE}", "encryption_keys", f"keyvault-unwrap:{CERTIFICATE}"),
         ("GRAPH_CREDENTIAL", " client-secret ", "graph_credential", "client-secret"),
+        ("API_AUDIENCES", "api://earshot.example, x", "api_audiences", frozenset({"api://earshot.example", "x"})),
+        ("API_SCOPE", "Feeds.Read", "api_scope", "Feeds.Read"),
+        ("WEB_CLIENT_ID", CLIENT.upper(), "web_client_id", CLIENT),
+        ("TOKEN_CACHE_KEY_PREVIOUS", KEY, "token_cache_key_previous", b"k" * 32),
     ],
 )
 def test_texts_are_read_as_what_they_mean(name: str, text: str, attribute: str, value: object) -> None:
@@ -115,6 +121,12 @@ MALFORMED = [
     ("EVENT_HUB_BLOB_STORE_URL", "EventHub:https://v.vault.azure.net/secrets/store?tenantId=contoso.com"),
     ("EVENT_HUB_BLOB_STORE_URL", "https://v.vault.azure.net/keys/store?tenantId=contoso.com"),
     ("OVERSIZE_STORAGE__blobServiceUri", "http://store.blob.core.windows.net"),
+    ("AzureSignalRConnectionString__serviceUri", "http://live.service.signalr.net"),
+    ("API_SCOPE", "access_as_user openid"),
+    ("WEB_CLIENT_ID", "x"),
+    ("TOKEN_CACHE_KEY", base64.b64encode(b"k" * 31).decode()),
+    ("TOKEN_CACHE_KEY", base64.b64encode(b"k" * 64).decode()),
+    ("TOKEN_CACHE_KEY_PREVIOUS", "not base64"),
 ]
 
 
@@ -157,6 +169,19 @@ def test_audience_and_tenants_default_to_our_own() -> None:
 
     assert settings.graph_audiences == {CLIENT}
     assert settings.allowed_tenant_ids == {TENANT.lower()}
+    assert settings.api_audiences == {CLIENT, f"api://{CLIENT}"}
+    assert settings.web_client_id == CLIENT
+    assert read(GRAPH_CLIENT_ID=None).api_audiences == frozenset()
+
+
+def test_parts_for_people_are_there_when_somebody_asks_for_them() -> None:
+    asked, silent = read(), read(AzureSignalRConnectionString__serviceUri=None, TOKEN_CACHE_KEY=None)
+
+    assert (asked.asks_for_live_clients, asked.asks_for_mail) == (True, True)
+    assert (silent.asks_for_live_clients, silent.asks_for_mail) == (False, False)
+    assert read(TOKEN_CACHE_KEY="malformed").asks_for_mail
+    assert "AzureSignalRConnectionString is missing" in silent.missing("live")
+    assert read(AzureSignalRConnectionString__serviceUri=None, AzureSignalRConnectionString="x").missing("live") == ()
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -172,6 +197,7 @@ def test_the_current_client_state_key_comes_first() -> None:
 
     assert read(CLIENT_STATE_KEY_PREVIOUS=previous).client_state_keys == (b"k" * 32, b"p" * 32)
     assert read().client_state_keys == (b"k" * 32,)
+    assert read(TOKEN_CACHE_KEY_PREVIOUS=previous).token_cache_keys == (b"k" * 32, b"p" * 32)
 
 
 def test_every_part_uses_what_it_needs() -> None:
@@ -186,6 +212,9 @@ def test_every_part_uses_what_it_needs() -> None:
         "CLIENT_STATE_KEY",
         "CLIENT_STATE_KEY_PREVIOUS",
         "FORWARD_SIGNING_KEY",
+        "AzureSignalRConnectionString",
+        "TOKEN_CACHE_KEY",
+        "TOKEN_CACHE_KEY_PREVIOUS",
     ],
 )
 @pytest.mark.parametrize("form", ["{}", "whsec_{}"])
