@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--notifications-per-day", type=float, default=PER_DAY, metavar="N", help="default 10,000")
     parser.add_argument("--per-body", type=float, default=1.0, metavar="N", help="notifications in a body (default 1)")
+    parser.add_argument("--delivery", choices=("webhook", "hub"), default="webhook", help="default webhook")
     parser.add_argument("--basic", action="store_true", help="without resource data")
     parser.add_argument("--no-feed", action="store_true", help="without the handler that keeps a feed")
     parser.add_argument("--unwrap", action="store_true", help="ENCRYPTION_KEYS is keyvault-unwrap")
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         rich=not arguments.basic,
         feed=not arguments.no_feed,
         unwrapped=arguments.unwrap,
+        delivery=arguments.delivery,
     )
     chosen = [sizes()[arguments.size]] if arguments.size else list(sizes().values())
     options = tuple(arguments.options)

@@ -8,6 +8,7 @@ region, what is kept in tables (a feed grows), deployments, and how often the pl
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from local.cost.tables import Figure, Price, Size
 
@@ -36,6 +37,7 @@ class Load:
     per_body: float = 1.0
     rich: bool = True
     feed: bool = True
+    delivery: Literal["webhook", "hub"] = "webhook"
     unwrapped: bool = False
     """Whether the vault opens each item (`keyvault-unwrap`), which it is asked for."""
     busy_hours: float = 10.0
@@ -111,11 +113,11 @@ def reckon(
     options: Iterable[str] = (),
 ) -> Bill:
     """Write the bill of a month; ``options`` are turned on beside those that the size has."""
-    chosen = frozenset(options) | frozenset(size.options)
+    chosen = frozenset(options) | frozenset(size.options) | frozenset({"hub"} if load.delivery == "hub" else ())
     values = {key: figure.value for key, figure in figures.items()}
-    lines = _lines([*standing(size, chosen, values), *heard(size, chosen, load, values)], prices)
+    lines = _lines([*standing(size, chosen, values), *heard(size, load, values)], prices)
     more = replace(load, notifications_per_day=load.notifications_per_day + _MILLION / DAYS)
-    dearer = _lines([*standing(size, chosen, values), *heard(size, chosen, more, values)], prices)
+    dearer = _lines([*standing(size, chosen, values), *heard(size, more, values)], prices)
     next_million = sum(line.dollars for line in dearer) - sum(line.dollars for line in lines)
     return Bill(size=size, options=chosen, load=load, lines=lines, next_million=next_million)
 
@@ -146,6 +148,9 @@ def standing(size: Size, options: frozenset[str], values: Mapping[str, float]) -
         "queue-requests": size.ready_processor * values["polls-per-second"] * SECONDS,
         "logs": gigabytes_logged(TIMER_RUNS, executions=1, values=values),
         "log-alerts": LOG_ALERTS,
+        "blob-writes": size.hub_partitions * values["ownership-writes-per-second"] * SECONDS
+        if "hub" in options and size.ready_hub
+        else 0,
         "hub-units": size.hub_units * HOURS if "hub" in options else 0,
         "signalr-units": size.signalr_units if "signalr" in options else 0,
         "gateway-hours": HOURS if "gateway" in options else 0,
@@ -156,37 +161,43 @@ def standing(size: Size, options: frozenset[str], values: Mapping[str, float]) -
     return [Used(price=key, quantity=quantity, fixed=True) for key, quantity in quantities.items()]
 
 
-def heard(size: Size, options: frozenset[str], load: Load, values: Mapping[str, float]) -> list[Used]:
-    """List what a month's notifications use, by the webhook; an event hub beside it takes each body once more."""
+def heard(size: Size, load: Load, values: Mapping[str, float]) -> list[Used]:
+    """List what a month's notifications use. Of a hub each body is taken as a batch of its own, the dearest way again."""
     if not load.notifications_per_day:
         return []
     bodies = load.monthly / load.per_body
     envelopes = bodies * envelopes_per_body(load, values)
-    used = [
-        Used(price="queue-requests", quantity=envelopes * values["queue-requests-per-envelope"], fixed=False),
-        Used(price="table-requests", quantity=_table_requests(load, envelopes, values), fixed=False),
-    ]
+    quantities = {"table-requests": _table_requests(load, envelopes, values)}
+    if load.delivery == "hub":
+        groups = {"hub": (bodies, size.ready_hub)}
+        quantities["blob-writes"] = bodies
+        quantities["hub-events"] = bodies * math.ceil(_body_bytes(load, values) / 65536)
+    else:
+        groups = {"http": (bodies, size.ready_http), "processor": (envelopes, size.ready_processor)}
+        quantities["queue-requests"] = envelopes * values["queue-requests-per-envelope"]
     if load.rich and load.unwrapped:
-        used.append(Used(price="vault-requests", quantity=load.monthly, fixed=False))
-    ready_executions = 0.0
-    groups = {"http": (bodies, size.ready_http), "processor": (envelopes, size.ready_processor)}
-    for group, (executions, ready) in groups.items():
-        count, active = _instances(size, load, group, executions, values)
-        share = min(ready / count, 1.0)
-        ready_executions += executions * share
-        used += [
-            Used(price="ready-active-time", quantity=active * share * size.gigabytes, fixed=False),
-            Used(price="flex-time", quantity=active * (1 - share) * size.gigabytes, fixed=False),
-            Used(price="flex-executions", quantity=executions * (1 - share), fixed=False),
-        ]
-    used.append(Used(price="ready-executions", quantity=ready_executions, fixed=False))
-    logged = gigabytes_logged(envelopes, executions=1 + bodies / envelopes, values=values)
-    used.append(Used(price="logs", quantity=logged, fixed=False))
-    if "hub" in options:
-        used.append(
-            Used(price="hub-events", quantity=bodies * math.ceil(_body_bytes(load, values) / 65536), fixed=False)
-        )
+        quantities["vault-requests"] = load.monthly
+    executions = sum(count for count, _ in groups.values())
+    quantities["logs"] = gigabytes_logged(envelopes, executions=executions / envelopes, values=values)
+    used = [Used(price=key, quantity=quantity, fixed=False) for key, quantity in quantities.items()]
+    for group, (count, ready) in groups.items():
+        used += _executed(size, load, group, executions=count, ready=ready, values=values)
     return _merged(used)
+
+
+def _executed(
+    size: Size, load: Load, group: str, *, executions: float, ready: int, values: Mapping[str, float]
+) -> list[Used]:
+    """List what a group's executions use: on instances that are always ready first, on others beyond those."""
+    count, active = _instances(size, load, group, executions, values)
+    share = min(ready / count, 1.0)
+    quantities = {
+        "ready-active-time": active * share * size.gigabytes,
+        "ready-executions": executions * share,
+        "flex-time": active * (1 - share) * size.gigabytes,
+        "flex-executions": executions * (1 - share),
+    }
+    return [Used(price=key, quantity=quantity, fixed=False) for key, quantity in quantities.items()]
 
 
 def cpu_ms(load: Load, group: str, values: Mapping[str, float]) -> float:
@@ -194,7 +205,7 @@ def cpu_ms(load: Load, group: str, values: Mapping[str, float]) -> float:
     host = values["cpu-ms-of-host-per-execution"]
     if group == "http":  # measured together with the processing, and charged there
         return host
-    items = load.per_body / envelopes_per_body(load, values)
+    items = load.per_body / (1 if group == "hub" else envelopes_per_body(load, values))
     each = values["cpu-ms-per-basic"] + load.rich * values["cpu-ms-per-rich"]
     if load.feed:
         each += values["cpu-ms-per-change-in-feed"]

@@ -85,6 +85,7 @@ def as_data(bill: Bill) -> dict[str, Any]:
         "currency": "USD",
         "notificationsPerDay": bill.load.notifications_per_day,
         "notificationsPerBody": bill.load.per_body,
+        "delivery": bill.load.delivery,
         "fixed": round(bill.fixed, 4),
         "total": round(bill.total, 4),
         "nextMillion": round(bill.next_million, 4),

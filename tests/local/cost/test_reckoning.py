@@ -127,13 +127,31 @@ def test_a_vault_that_opens_each_item_is_paid_for_each() -> None:
     )
 
 
+def test_what_comes_through_a_hub_needs_no_queue_and_no_webhook() -> None:
+    load = Load(notifications_per_day=1_200, per_body=12, delivery="hub")
+    written, batches = bill("small", load), 100 * 365 / 12
+
+    assert used_of(written, "queue-requests") == 0
+    assert used_of(written, "hub-events") == pytest.approx(batches)
+    assert used_of(written, "blob-writes") == pytest.approx(batches)  # how far it was read
+    assert used_of(written, "flex-executions") == pytest.approx(batches + 730 * 16)
+    assert spent_on(written, "hub-units") == pytest.approx(21.90)
+
+
+def test_an_event_of_more_than_64_kilobytes_is_billed_as_several() -> None:
+    load = Load(notifications_per_day=6_000, per_body=60, delivery="hub")  # 169 KB
+
+    assert used_of(bill("small", load), "hub-events") == pytest.approx(3 * 100 * 365 / 12)
+
+
 def test_an_option_adds_what_it_is_made_of() -> None:
     quiet = bill("standard", QUIET).total
     gateway = bill("standard", QUIET, "gateway").total - quiet
     hub = bill("standard", QUIET, "hub").total - quiet
 
     assert gateway == pytest.approx(730 * (0.443 + 0.0144))
-    assert hub == pytest.approx(730 * 0.030 + 2 * 2_628_000 * 0.000004)
+    # a unit, an instance that is always ready, and eight partitions whose owner is written down every ten seconds
+    assert hub == pytest.approx(730 * 0.030 + 2 * 2_628_000 * 0.000004 + 8 * 262_800 / 10_000 * 0.05)
     assert bill("standard", QUIET, "signalr").total - quiet == pytest.approx(48.91)
     assert bill("standard", QUIET, "network").total - quiet == pytest.approx(4 * (7.30 + 0.50))
 
@@ -170,6 +188,8 @@ loads = st.builds(
     rich=st.booleans(),
     feed=st.booleans(),
     busy_hours=st.floats(1, 24),
+    delivery=st.sampled_from(["webhook", "hub"]),
+    unwrapped=st.booleans(),
 )
 
 
@@ -178,7 +198,8 @@ def test_no_bill_pays_anybody_and_what_is_fixed_does_not_move(load: Load, size: 
     written = bill(size, load, *options)
 
     assert all(line.dollars >= 0 and math.isfinite(line.dollars) for line in written.lines)
-    assert written.fixed == pytest.approx(bill(size, QUIET, *options).total)
+    quiet = replace(QUIET, delivery=load.delivery)
+    assert written.fixed == pytest.approx(bill(size, quiet, *options).total)
     assert written.total == pytest.approx(written.fixed + written.moving)
     assert written.next_million > -1e-6
 

@@ -109,6 +109,7 @@ def test_a_figure_says_who_measured_it() -> None:
         "request-bytes",
         "cpu-ms-of-host-per-execution",
         "busy-share",
+        "ownership-writes-per-second",
     }
 
 
