@@ -178,7 +178,8 @@ def heard(size: Size, load: Load, values: Mapping[str, float]) -> list[Used]:
     if load.rich and load.unwrapped:
         quantities["vault-requests"] = load.monthly
     executions = sum(count for count, _ in groups.values())
-    quantities["logs"] = gigabytes_logged(envelopes, executions=executions / envelopes, values=values)
+    logged = gigabytes_logged(envelopes, executions=executions / envelopes, values=values)
+    quantities["logs"] = min(logged, size.log_quota_gb * DAYS) if size.log_quota_gb else logged
     used = [Used(price=key, quantity=quantity, fixed=False) for key, quantity in quantities.items()]
     for group, (count, ready) in groups.items():
         used += _executed(size, load, group, executions=count, ready=ready, values=values)

@@ -61,6 +61,7 @@ class Size:
     most_hub_units: int
     hub_partitions: int
     signalr_units: int
+    log_quota_gb: int
     options: tuple[str, ...]
 
     @property

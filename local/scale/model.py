@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from local.cost.model import Load, cpu_ms, envelopes_per_body, instances_wanted
+from local.cost.model import Load, cpu_ms, envelopes_per_body, gigabytes_logged, instances_wanted
 from local.cost.tables import Size
 from local.graph.catalogue.reading import read_text
 
@@ -151,6 +151,7 @@ def loads(workload: Workload, values: Mapping[str, float]) -> dict[str, float]:
         "teams-subscriptions": subscriptions(workload) if workload.source == "teams" else 0.0,
         "reads-per-second": 0.0 if workload.rich else changes,
         "log-rows-per-second": envelopes * values["log-lines-per-envelope"] + (bodies if webhook else 0.0) + envelopes,
+        "log-gigabytes-per-day": _logged(workload, values),
         "live-clients": workload.changes_per_day / workload.changes_per_client,
     }
 
@@ -173,6 +174,13 @@ def instances(workload: Workload, values: Mapping[str, float]) -> tuple[int, int
     return int(reckoned["http-instances"]), int(reckoned["processor-instances"])
 
 
+def _logged(workload: Workload, values: Mapping[str, float]) -> float:
+    bodies = workload.changes_per_day / workload.per_body
+    envelopes = bodies * envelopes_per_body(workload.as_load(), values)
+    executions = 1 + bodies / envelopes if workload.delivery == "webhook" else bodies / envelopes
+    return gigabytes_logged(envelopes, executions=executions, values=values)
+
+
 def _lifetime_seconds(workload: Workload) -> float:
     return LIFETIME_MINUTES[workload.source, workload.rich] * 60.0
 
@@ -185,6 +193,7 @@ def _many(workload: Workload, times: str) -> float:
         "hub-units": workload.size.most_hub_units,
         "hub-partitions": workload.size.hub_partitions,
         "signalr-units": workload.size.signalr_units,
+        "log-quota": workload.size.log_quota_gb,
     }[times]
 
 

@@ -101,6 +101,8 @@ def test_logs_are_free_until_five_gigabytes() -> None:
     assert spent_on(bill("small", Load(notifications_per_day=30_000)), "logs") == 0
     written = bill("small", Load(notifications_per_day=60_000))
     assert spent_on(written, "logs") == pytest.approx(2.30 * (used_of(written, "logs") - 5))
+    # a gigabyte a day is all that the small size takes
+    assert used_of(bill("small", Load(notifications_per_day=1e9)), "logs") == pytest.approx(365 / 12, abs=0.1)
 
 
 def test_what_is_logged_is_what_host_json_lets_through() -> None:
@@ -167,7 +169,7 @@ def test_another_price_makes_another_bill() -> None:
     dearer = dict(prices()) | {"logs": replace(prices()["logs"], amount=23.0)}
     load = Load(notifications_per_day=1_000_000)
 
-    before, after = bill("small", load), reckon(sizes()["small"], load, dearer, figures())
+    before, after = bill("standard", load), reckon(sizes()["standard"], load, dearer, figures())
     assert after.total - before.total == pytest.approx(9 * spent_on(before, "logs"))
 
 

@@ -45,6 +45,7 @@ def test_a_size_is_what_the_infrastructure_makes_of_it(known: Size) -> None:
     assert known.hub_units == row["eventHub.throughputUnits"]
     assert known.most_hub_units == row["eventHub.maximumThroughputUnits"]
     assert known.hub_partitions == row["eventHub.partitions"]
+    assert known.log_quota_gb == max(row["logDailyQuotaGB"], 0)
     assert known.signalr_units == (0 if tier == "Free_F1" else row["signalR.units"])
 
 
