@@ -107,7 +107,7 @@ class _Command:
         if not isinstance(self.values, FileValues):
             raise SetupProblem("--outputs goes with --values: azd keeps the outputs itself")
         try:
-            self.values.keep_outputs(path.read_text(encoding="utf-8"))
+            self.values.take_outputs(path.read_text(encoding="utf-8"), keep=not self.az.dry)
         except OSError as problem:
             raise SetupProblem(f"{path} cannot be read: {problem}") from problem
 
@@ -120,7 +120,13 @@ class _Command:
 
     def _farewell(self) -> None:
         changes = self.reporter.changes
-        self.reporter.say(f"{changes} changed" if changes else "Everything was as it should be; nothing was changed.")
+        would = "would change" if self.az.dry else "changed"
+        said = (
+            f"{changes} step{'' if changes == 1 else 's'} {would} something."
+            if changes
+            else "Everything is as it should be; nothing was changed."
+        )
+        self.reporter.say(said)
         for line in self.live.where_to_look() if self.live else ():
             self.reporter.say(f"  {line}")
 
@@ -142,8 +148,8 @@ def _completion(command: _Command, derived: Derived) -> Sequence[Step]:
     )
 
 
-def _awakening(command: _Command, _derived: Derived) -> Sequence[Step]:
-    command.live = Live(az=command.az, values=command.values, ask=command.world.ask)
+def _awakening(command: _Command, derived: Derived) -> Sequence[Step]:
+    command.live = Live(az=command.az, values=command.values, ask=command.world.ask, expected=derived.surely)
     return command.live.steps()
 
 

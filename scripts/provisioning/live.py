@@ -60,6 +60,8 @@ class Live:
     az: Az
     values: Values
     ask: Ask = ask_over_http
+    expected: frozenset[str] = frozenset()
+    """Entries of subscriptions.json that must have a subscription."""
     _key: str = field(default="", repr=False)
 
     def steps(self) -> Sequence[Step]:
@@ -87,16 +89,18 @@ class Live:
     def subscriptions(self) -> Outcome:
         """Have the app's own timer subscribe now, and wait until every subscription has an id at Graph."""
         status = self._status()
-        if _is_live(status):
+        if _is_live(status, self.expected):
             return unchanged(f"{_count(status)} live")
         if self.az.dry:
             return made(self.az.dry, "what is declared and does not live yet")
         answer = self.ask("POST", f"{self._host}/admin/functions/renewal", key=self._master_key())
         if answer.status not in range(200, 300):
             raise SetupProblem(f"the timer could not be started by hand: {answer.status} {answer.why}".rstrip())
-        last = self._until(lambda: Answer(status=_OK, body=self._status()), lambda each: _is_live(each.body))
-        if not _is_live(last.body):
-            raise SetupProblem(_what_is_missing(last.body))
+        last = self._until(
+            lambda: Answer(status=_OK, body=self._status()), lambda each: _is_live(each.body, self.expected)
+        )
+        if not _is_live(last.body, self.expected):
+            raise SetupProblem(_what_is_missing(last.body, self.expected))
         return made(self.az.dry, f"{_count(last.body)} live")
 
     def where_to_look(self) -> Sequence[str]:
@@ -152,15 +156,11 @@ def _rows(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def _declared(status: Mapping[str, Any]) -> int:
-    return (status.get("declaration") or {}).get("entries") or 0
-
-
-def _is_live(status: Mapping[str, Any]) -> bool:
-    """Tell whether every entry has rows, and every row an id and no problem. A group's entry may have no members, and no rows."""
+def _is_live(status: Mapping[str, Any], expected: frozenset[str]) -> bool:
+    """Tell whether every entry that is expected has rows, and every row an id and no problem."""
     rows = _rows(status)
     entries = {row["name"].partition("~")[0] for row in rows}
-    return len(entries) >= _declared(status) and all(row["subscriptionId"] and not row["problem"] for row in rows)
+    return expected <= entries and all(row["subscriptionId"] and not row["problem"] for row in rows)
 
 
 def _count(status: Mapping[str, Any]) -> str:
@@ -168,14 +168,16 @@ def _count(status: Mapping[str, Any]) -> str:
     return f"{found} subscription{'' if found == 1 else 's'}"
 
 
-def _what_is_missing(status: Mapping[str, Any]) -> str:
+def _what_is_missing(status: Mapping[str, Any], expected: frozenset[str]) -> str:
+    rows = _rows(status)
     wrong = [
         f"{row['name']}: {row['problem'] or 'not made yet'}"
-        for row in _rows(status)
-        if row["problem"] or not row["subscriptionId"]
+        for row in rows
+        if not row["subscriptionId"] or row["problem"]
     ]
+    absent = sorted(expected - {row["name"].partition("~")[0] for row in rows})
     problems = [str(each) for each in (status.get("declaration") or {}).get("problems", ())]
-    told = "\n".join([*problems, *wrong]) or f"{len(_rows(status))} of {_declared(status)} entries have a subscription"
+    told = "\n".join([*problems, *wrong, *(f"{name}: not begun yet" for name in absent)])
     return f"not every subscription lives yet:\n{told}"
 
 

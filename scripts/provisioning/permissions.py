@@ -143,6 +143,8 @@ class Derived:
     """Other tenants whose data is heard, where somebody has to consent by hand."""
     pulls: bool = False
     """Whether anything comes by Event Hubs."""
+    surely: frozenset[str] = frozenset()
+    """Entries that have a subscription as soon as the app runs; a group may have nobody in it."""
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -169,6 +171,7 @@ def derive(declaration: str) -> Derived:
         notes=tuple(dict.fromkeys(notes)),
         tenants=frozenset(str(each["tenant"]).lower() for each in entries if each.get("tenant")),
         pulls=any(each.get("delivery") == "eventhub" for each in entries),
+        surely=frozenset(each["name"] for each in entries if not _whom(each).get("group")),
     )
 
 
@@ -212,8 +215,7 @@ def _reads_content(entry: Mapping[str, Any]) -> bool:
 
 
 def _derive_people(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterator[Reason]:
-    whom = entry.get("forEach")
-    whom = whom if isinstance(whom, dict) else {}
+    whom = _whom(entry)
     if whom.get("group"):
         yield _because(GROUP_MEMBERS, entry, "to know who is in the group")
     users = whom.get("users")
@@ -222,6 +224,11 @@ def _derive_people(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterator[
         named = [user]
     if any(not is_guid(each) for each in named):
         yield _because(USER_BY_NAME, entry, "to look up the id of somebody declared by name")
+
+
+def _whom(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    whom = entry.get("forEach")
+    return whom if isinstance(whom, dict) else {}
 
 
 def _user_of(resource: str, known: CatalogueEntry) -> str:

@@ -55,6 +55,16 @@ class Reporter:
                 outcome = step.take()
             except SetupProblem as problem:
                 outcome = Outcome(became="failed", text=str(problem), more=_advice(problem, step))
+            except (
+                LookupError,
+                TypeError,
+                ValueError,
+                AttributeError,
+            ) as problem:  # Azure's shapes are not ours to promise
+                told = f"an answer had another shape than this script knows: {type(problem).__name__} {problem}"
+                outcome = Outcome(
+                    became="failed", text=told, more=("Update az (az upgrade); if it stays so, tell us.",)
+                )
             self._note(step.name, outcome)
             if outcome.became == "failed":
                 self.say(

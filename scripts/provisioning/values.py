@@ -91,10 +91,11 @@ class FileValues:
 
     path: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> str:
-        """Give the file's value, else the environment's."""
-        return (self._read().get(name) or self.environ.get(name, "")).strip()
+        """Give the value of an output that was just taken, else the file's, else the environment's."""
+        return (self.taken.get(name) or self._read().get(name) or self.environ.get(name, "")).strip()
 
     def keep(self, name: str, value: str) -> None:
         """Write a value beside the others."""
@@ -104,16 +105,16 @@ class FileValues:
         new.write_text("".join(lines), encoding="utf-8")
         new.replace(self.path)
 
-    def keep_outputs(self, printed: str) -> None:
-        """Keep what a deployment by `az` printed: names with a type and a value each. Raises SetupProblem."""
+    def take_outputs(self, printed: str, *, keep: bool) -> None:
+        """Take what a deployment by `az` printed: names with a type and a value each. Raises SetupProblem."""
         try:
             # the resource manager prints names with other capitals than the template's
             by_name = {name.lower(): str(each["value"]) for name, each in json.loads(printed).items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
             raise SetupProblem(f"these are not the outputs of bicep/main.bicep: {problem!r}") from problem
-        for name in OUTPUTS:
-            if name.lower() in by_name:
-                self.keep(name, by_name[name.lower()])
+        self.taken = {name: by_name[name.lower()] for name in OUTPUTS if name.lower() in by_name}
+        for name, value in self.taken.items() if keep else ():
+            self.keep(name, value)
 
     def _read(self) -> dict[str, str]:
         return dict(read_values(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}

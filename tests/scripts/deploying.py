@@ -28,7 +28,12 @@ class AppThatSubscribes:
     """An app behind http: well after some asking, and with subscriptions once its timer was started."""
 
     def __init__(
-        self, *, wakes_after: int = 2, entries: int = 1, problem: str = "", health: Mapping[str, Any] | None = None
+        self,
+        *,
+        wakes_after: int = 2,
+        entries: Sequence[str] = ("teams-messages",),
+        problem: str = "",
+        health: Mapping[str, Any] | None = None,
     ) -> None:
         self.asleep = wakes_after
         self.entries = entries
@@ -55,13 +60,11 @@ class AppThatSubscribes:
 
     def _status(self) -> Mapping[str, Any]:
         made = "" if self.problem or not self.reconciled else "a-subscription"
-        rows = [
-            {"name": f"entry-{each}", "subscriptionId": made, "problem": self.problem} for each in range(self.entries)
-        ]
+        rows = [{"name": each, "subscriptionId": made, "problem": self.problem} for each in self.entries]
         return {
-            "declaration": {"entries": self.entries, "problems": []},
+            "declaration": {"entries": len(self.entries), "problems": []},
             "subscriptions": rows,
-            "subscriptionCount": self.entries,
+            "subscriptionCount": len(self.entries),
         }
 
 

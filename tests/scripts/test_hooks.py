@@ -298,6 +298,17 @@ def test_a_role_that_the_templates_gave_is_left_alone(deployment: Deployment) ->
     assert deployment.after() == 0
 
 
+def test_of_two_permissions_of_one_name_the_one_for_apps_is_granted(deployment: Deployment) -> None:
+    """Graph has many names twice, for people and for apps; the tenant of these tests has Mail.Read twice."""
+    deployment.declare({"name": "mail", "resource": f"/users/{IDENTITY}/messages", "changeType": "created"})
+
+    deployment.up()
+
+    roles = {each["id"]: each for each in deployment.state["servicePrincipals"][0]["appRoles"]}
+    [granted] = [roles[each["appRoleId"]] for each in deployment.state["appRoleAssignments"]]
+    assert (granted["value"], granted["allowedMemberTypes"]) == ("Mail.Read", ["Application"])
+
+
 def test_a_permission_that_nothing_needs_any_longer_is_named_and_left(deployment: Deployment) -> None:
     deployment.up()
     deployment.declare({"name": "people", "resource": "/users", "changeType": "updated"})
@@ -359,6 +370,14 @@ def test_after_the_code_is_there_the_app_is_woken_subscribes_and_is_waited_for(d
     assert deployment.app.reconciled == 1
 
 
+def test_an_entry_for_a_group_in_which_nobody_is_is_not_waited_for(deployment: Deployment) -> None:
+    group = {"forEach": {"group": "0f4b0000-0000-4000-8000-000000000f4b"}}
+    deployment.declare(TEAMS, {"name": "team", "resource": "/users/{user}/messages", "changeType": "created", **group})
+    deployment.up()
+
+    assert deployment.deployed() == 0
+
+
 def test_without_azd_the_values_are_in_a_file(deployment: Deployment, tmp_path: Path) -> None:
     deployment.azd(AZURE_ENV_NAME="", AZURE_LOCATION="")
     values = tmp_path / "values.env"
@@ -387,6 +406,9 @@ def test_what_a_deployment_by_az_printed_is_read_like_azds_values(deployment: De
     outputs.write_text(json.dumps(made))
     deployment.change(azd=before)
 
+    written = values.read_bytes()
+    assert deployment.after("--dry-run", "--values", str(values), "--outputs", str(outputs)) == 0
+    assert values.read_bytes() == written
     assert deployment.after("--values", str(values), "--outputs", str(outputs)) == 0
     assert deployment.after("--values", str(values)) == 0
 

@@ -253,9 +253,10 @@ def test_references_that_stay_empty_are_named_and_keep_nothing_else_from_being_d
     [
         (AppThatSubscribes(wakes_after=10_000), "Was its code deployed (azd deploy)?"),
         (AppThatSubscribes(health={"status": "degraded", "problems": {"webhook": ["CLIENT_STATE_KEY is missing"]}}), "CLIENT_STATE_KEY is missing"),
-        (AppThatSubscribes(problem="403 Forbidden: missing permission"), "entry-0: 403 Forbidden: missing permission"),
+        (AppThatSubscribes(problem="403 Forbidden: missing permission"), "teams-messages: 403 Forbidden: missing permission"),
+        (AppThatSubscribes(entries=["another"]), "teams-messages: not begun yet"),
     ],
-    ids=["asleep", "unwell", "refused"],
+    ids=["asleep", "unwell", "refused", "another file"],
 )  # fmt: skip
 def test_an_app_that_does_not_come_up_is_told_of(deployment: Deployment, app: AppThatSubscribes, words: str) -> None:
     deployment.up()
@@ -273,3 +274,11 @@ def test_a_declaration_that_cannot_be_read_stops_everything_before_it_begins(dep
     assert deployment.after() == 2
     assert "subscriptions.json cannot be read" in deployment.last
     assert deployment.stand_in.asked == []
+
+
+def test_an_answer_of_another_shape_is_a_failure_that_says_so(deployment: Deployment) -> None:
+    deployment.change(organization={"id": "x"})
+
+    assert deployment.before() == 1
+
+    assert "another shape than this script knows: KeyError 'verifiedDomains'" in deployment.last
