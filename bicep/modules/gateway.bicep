@@ -155,7 +155,8 @@ resource gateway 'Microsoft.Network/applicationGateways@2024-05-01' = {
   }
   properties: {
     sku: { name: 'WAF_v2', tier: 'WAF_v2' }
-    autoscaleConfiguration: { minCapacity: 1, maxCapacity: 10 }
+    // 0: what is used is paid for; each instance that is kept costs ten capacity units, used or not
+    autoscaleConfiguration: { minCapacity: 0, maxCapacity: 10 }
     firewallPolicy: { id: clientPolicy.id }
     enableHttp2: true
     // TLS 1.2 and later
