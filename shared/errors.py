@@ -8,8 +8,11 @@
     ├── GraphApiError          Graph answered a request of ours with an error
     │   └── SignInError        there is no token to ask Graph with
     ├── EnvelopeError          a message on our own queue is not one of ours
+    ├── LiveUnavailable        SignalR refused or did not answer; clients fetch what they were not told
     ├── SettingsError          we are misconfigured; names every problem at once
     ├── StorageError           storage refused or did not answer; nothing was kept
+    ├── Unauthorised           somebody calls who does not show who they are
+    ├── NotNow                 somebody whom we have to ask before we can answer does not answer
     └── HandlerWord            what a handler may say about a change
         ├── RetryLater         again, after a while
         └── GiveUp             never again: a dead letter with this reason
@@ -106,6 +109,19 @@ class SignInError(GraphApiError):
         return f"; trace id {request_id}" if request_id else ""
 
 
+class LiveUnavailable(EarshotError):  # noqa: N818 - a state that heals
+    """The service for live clients did not do what it was asked.
+
+    ``status`` is its answer, 0 if there was none; ``after`` is when to ask again, where it said so.
+    """
+
+    def __init__(self, what: str, *, status: int, detail: str = "", after: timedelta | None = None) -> None:
+        answer = f"the answer was {status}" if status else "there was no answer"
+        super().__init__(f"SignalR, {what}: {answer}{f' ({detail})' if detail else ''}")
+        self.status = status
+        self.after = after
+
+
 class EnvelopeError(EarshotError):
     """A message on our queue cannot be read as an envelope."""
 
@@ -121,6 +137,17 @@ class SettingsError(EarshotError):
 
 class StorageError(EarshotError):
     """Storage refused or did not answer. The caller must not acknowledge what was to be kept."""
+
+
+class Unauthorised(EarshotError):  # noqa: N818 - what HTTP calls it
+    """Whoever calls shows no token that we trust. One text for every reason: the log has it, the caller does not."""
+
+    def __init__(self) -> None:
+        super().__init__("sign in: a valid access token for this API is needed")
+
+
+class NotNow(EarshotError):  # noqa: N818 - a state that passes
+    """We cannot tell right now, because somebody else does not answer whom we have to ask. Never a reason to say yes."""
 
 
 class HandlerWord(EarshotError):  # noqa: N818 - a word, not an error

@@ -14,8 +14,8 @@ from shared.dlp.values import Match
 from shared.findings import FindingCounts, FindingPage, FindingQuery, MessageState, Scan
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.resource import Resource
+from shared.graph.signed_token import TrustedKeys
 from shared.graph.subscription import LiveSubscription
-from shared.graph.validation_token import TrustedKeys
 from shared.hub_diagnosis import Look, Reader
 
 Clock = Callable[[], datetime]
@@ -364,6 +364,42 @@ class FindingStore(Protocol):
 
     async def count(self, query: FindingQuery, *, most: int) -> FindingCounts:
         """Count findings by rule, severity and status, and stop after ``most``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConnection:
+    """What a client connects to the service for live clients with, until ``expires``; a connection that is open stays open."""
+
+    url: str
+    access_token: str = field(repr=False)
+    expires: datetime
+
+
+class Live(Protocol):
+    """The service that holds our clients' connections. User ids and groups are ours; ``target`` is what a client listens for.
+
+    Every method raises LiveUnavailable when the service refuses or does not answer. What was taken is on its way, and no more:
+    nobody tells whether a client has it.
+    """
+
+    async def connection(self, user_id: str) -> LiveConnection:
+        """Hand out a connection for this user."""
+        ...
+
+    async def join(self, user_id: str, group: str, *, ttl: timedelta) -> None:
+        """Put the connections that this user has into a group, and those that it makes within ``ttl``.
+
+        A connection that is in a group stays in it until it ends.
+        """
+        ...
+
+    async def send_to_group(self, group: str, target: str, arguments: Sequence[Any]) -> None:
+        """Send to every connection in a group; one that nobody is in is no error."""
+        ...
+
+    async def send_to_user(self, user_id: str, target: str, arguments: Sequence[Any]) -> None:
+        """Send to every connection of a user; a user without any is no error."""
         ...
 
 
