@@ -20,8 +20,9 @@ from shared.graph.notification import (
     Malformed,
     read_collection,
 )
+from shared.graph.signed_token import UnknownSigningKey
 from shared.graph.timestamp import write_timestamp
-from shared.graph.validation_token import TokenJudge, UnknownSigningKey, claimed_tenant
+from shared.graph.validation_token import TokenJudge, claimed_tenant
 
 _MOST_TOKEN_BYTES = 24 * 1024
 """What an unchecked item may carry along in tokens; Graph sends one of 1-2 KiB for each app and tenant."""

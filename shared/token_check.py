@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.errors import GraphProtocolError
-from shared.graph.validation_token import TokenJudge, UnknownSigningKey
+from shared.graph.signed_token import UnknownSigningKey
+from shared.graph.validation_token import TokenJudge
 from shared.opening import Refused, Unopenable
 from shared.ports import Clock, SigningKeys
 

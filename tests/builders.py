@@ -22,8 +22,9 @@ from cryptography.x509.oid import NameOID
 from shared.declaration import Declaration, DeclaredSubscription
 from shared.graph.client_state import Delivery, mint_client_state
 from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
+from shared.graph.signed_token import TrustedKeys
 from shared.graph.subscription import LiveSubscription
-from shared.graph.validation_token import PUBLISHER_APP_ID, TokenJudge, TrustedKeys
+from shared.graph.validation_token import PUBLISHER_APP_ID, TokenJudge
 from shared.intake import Policy
 from shared.pull_intake import HubEvent
 

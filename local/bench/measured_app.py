@@ -10,7 +10,7 @@ from pathlib import Path
 import azure.functions as func
 
 from shared.composition import Composition, read_settings
-from shared.graph.validation_token import TrustedKeys, read_signing_keys
+from shared.graph.signed_token import TrustedKeys, read_signing_keys
 
 _settings = read_settings()
 _composition = Composition(_settings)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from shared.envelope import DEAD_PAYLOADS, LIVE_PAYLOADS
 from shared.errors import StorageError
 from shared.feeds import overtakes
-from shared.graph.validation_token import TrustedKeys
+from shared.graph.signed_token import TrustedKeys
 from shared.ports import Clock, FeedEntry, FeedLogRow, FeedSummary, LedgerRow, TakenMessage
 
 _TAKEN_FOR = timedelta(minutes=5)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from shared.errors import GraphProtocolError
-from shared.graph.validation_token import TrustedKeys, read_signing_keys
+from shared.graph.signed_token import TrustedKeys, read_signing_keys
 
 if TYPE_CHECKING:
     from requests import Session  # otherwise in the thread, on first use: it costs a cold start 50 ms

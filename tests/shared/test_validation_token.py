@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.errors import GraphProtocolError
-from shared.graph.validation_token import TokenJudge, TrustedKeys, UnknownSigningKey, claimed_tenant, read_signing_keys
+from shared.graph.signed_token import TrustedKeys, UnknownSigningKey, read_signing_keys
+from shared.graph.validation_token import TokenJudge, claimed_tenant
 from tests import builders
 from tests.builders import AUTHORITY, NOW, OTHER_TENANT, TENANT, Authority, rsa_key, token_judge
 

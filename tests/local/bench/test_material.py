@@ -7,7 +7,7 @@ import pytest
 
 from local.bench.material import AUTHORITY, BODIES, RICH_BODY_BYTES, Material, make_material
 from shared.composition import Composition
-from shared.graph.validation_token import TrustedKeys, read_signing_keys
+from shared.graph.signed_token import TrustedKeys, read_signing_keys
 from shared.intake import judge
 from shared.settings import Settings
 
