@@ -88,18 +88,18 @@ class Live:
 
     def subscriptions(self) -> Outcome:
         """Have the app's own timer subscribe now, and wait until every subscription has an id at Graph."""
-        status = self._status()
-        if _is_live(status, self.expected):
-            return unchanged(f"{_count(status)} live")
+        first = self._until(self._status, lambda each: each.status == _OK)
+        if first.status != _OK:
+            raise SetupProblem(f"{self._host}/api/status answers {first.status} {first.why}".rstrip())
+        if self._is_live(first):
+            return unchanged(f"{_count(first.body)} live")
         if self.az.dry:
             return made(self.az.dry, "what is declared and does not live yet")
         answer = self.ask("POST", f"{self._host}/admin/functions/renewal", key=self._master_key())
         if answer.status not in range(200, 300):
             raise SetupProblem(f"the timer could not be started by hand: {answer.status} {answer.why}".rstrip())
-        last = self._until(
-            lambda: Answer(status=_OK, body=self._status()), lambda each: _is_live(each.body, self.expected)
-        )
-        if not _is_live(last.body, self.expected):
+        last = self._until(self._status, self._is_live)
+        if not self._is_live(last):
             raise SetupProblem(_what_is_missing(last.body, self.expected))
         return made(self.az.dry, f"{_count(last.body)} live")
 
@@ -132,16 +132,22 @@ class Live:
             )
         return self._key
 
-    def _status(self) -> Mapping[str, Any]:
+    def _status(self) -> Answer:
+        """Ask how the subscriptions are; an app that is still starting may answer anything."""
         answer = self.ask("GET", f"{self._host}/api/status", key=self._master_key())
         if answer.status in _DENIED:
             raise SetupProblem(
                 f"{self._host}/api/status turns the app's own key away ({answer.status}): is something in front of the app? "
                 "With a gateway, your address has to be among allowedIpAddresses"
             )
-        if answer.status != _OK:
-            raise SetupProblem(f"{self._host}/api/status answers {answer.status} {answer.why}".rstrip())
-        return answer.body
+        return answer
+
+    def _is_live(self, answer: Answer) -> bool:
+        """Tell whether every entry that is expected has rows, and every row an id and no problem."""
+        rows = _rows(answer.body)
+        entries = {row["name"].partition("~")[0] for row in rows}
+        well = all(row["subscriptionId"] and not row["problem"] for row in rows)
+        return answer.status == _OK and self.expected <= entries and well
 
     def _until(self, look: Callable[[], Answer], good: Callable[[Answer], bool]) -> Answer:
         waited = 0.0
@@ -154,13 +160,6 @@ class Live:
 def _rows(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     rows: Sequence[Mapping[str, Any]] = status.get("subscriptions", ())
     return rows
-
-
-def _is_live(status: Mapping[str, Any], expected: frozenset[str]) -> bool:
-    """Tell whether every entry that is expected has rows, and every row an id and no problem."""
-    rows = _rows(status)
-    entries = {row["name"].partition("~")[0] for row in rows}
-    return expected <= entries and all(row["subscriptionId"] and not row["problem"] for row in rows)
 
 
 def _count(status: Mapping[str, Any]) -> str:

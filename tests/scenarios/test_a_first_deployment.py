@@ -77,8 +77,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 
 async def _hook(place: Place, name: str) -> Mapping[str, str]:
-    code = await asyncio.to_thread(getattr(place.deployment, name), "--patience", "600")
-    assert code == 0, place.deployment.last
+    code = await asyncio.to_thread(getattr(place.deployment, name), "--patience", "1800")
+    log = place.folder / "host.log"
+    assert code == 0, place.deployment.last + (log.read_text(errors="replace") if log.exists() else "")
     return place.deployment.became
 
 

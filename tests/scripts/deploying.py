@@ -39,24 +39,28 @@ class AppThatSubscribes:
         self.entries = entries
         self.problem = problem
         self.is_well = health or {"status": "ok", "parts": ["webhook"], "problems": {}}
+        self.stumbles = 0
         self.reconciled = 0
         self.keys: list[str] = []
 
     def __call__(self, method: str, url: str, *, key: str = "") -> Answer:
         self.keys.append(key)
         if url.endswith("/health"):
-            if self.asleep:
-                self.asleep -= 1
-                return Answer(status=503, why="Service Unavailable")
-            return Answer(status=200, body=self.is_well)
+            return self._health()
         if key != "master-key-of-the-stand-in":
             return Answer(status=401)
-        if method == "POST" and url.endswith("/admin/functions/renewal"):
+        if (method, url.partition("/admin/")[2]) == ("POST", "functions/renewal"):
             self.reconciled += 1
             return Answer(status=202)
-        if url.endswith("/api/status"):
-            return Answer(status=200, body=self._status())
-        return Answer(status=404)
+        assert (method, url.partition("/api/")[2]) == ("GET", "status"), f"nobody should ask {method} {url}"
+        self.stumbles -= 1
+        return Answer(status=502, why="Bad Gateway") if self.stumbles >= 0 else Answer(status=200, body=self._status())
+
+    def _health(self) -> Answer:
+        self.asleep -= 1
+        return (
+            Answer(status=503, why="Service Unavailable") if self.asleep >= 0 else Answer(status=200, body=self.is_well)
+        )
 
     def _status(self) -> Mapping[str, Any]:
         made = "" if self.problem or not self.reconciled else "a-subscription"

@@ -370,6 +370,17 @@ def test_after_the_code_is_there_the_app_is_woken_subscribes_and_is_waited_for(d
     assert deployment.app.reconciled == 1
 
 
+def test_an_app_that_stumbles_while_it_starts_is_asked_again(deployment: Deployment) -> None:
+    deployment.up()
+    deployment.app.stumbles = 3
+
+    assert deployment.deployed() == 0
+
+    deployment.app.stumbles = 10_000
+    assert deployment.deployed() == 1
+    assert "answers 502 Bad Gateway" in deployment.last
+
+
 def test_an_entry_for_a_group_in_which_nobody_is_is_not_waited_for(deployment: Deployment) -> None:
     group = {"forEach": {"group": "0f4b0000-0000-4000-8000-000000000f4b"}}
     deployment.declare(TEAMS, {"name": "team", "resource": "/users/{user}/messages", "changeType": "created", **group})
