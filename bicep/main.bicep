@@ -83,7 +83,7 @@ param graphTenantId string = ''
 @allowed(['federated', 'managed-identity'])
 param graphCredential string = 'federated'
 
-@description('Conditional. With federated: client id of the app registration, which the pre-provision script makes.')
+@description('Conditional. With federated, or where users sign in: client id of the app registration, which the pre-provision script makes.')
 param graphClientId string = ''
 
 @description('Optional. Tenants that may appear in notifications; by default graphTenantId alone.')
@@ -91,6 +91,12 @@ param allowedTenantIds string[] = []
 
 @description('Conditional. While clientState keys are rotated: the vault has a secret client-state-key-previous.')
 param clientStateKeyRotating bool = false
+
+@description('Optional. People may connect their mailboxes: the app keeps their tokens, encrypted with a key in the vault.')
+param mailEnabled bool = false
+
+@description('Conditional. While that key is rotated: the vault has a secret token-cache-key-previous.')
+param tokenCacheKeyRotating bool = false
 
 @description('Optional. App settings that are to be others than in modules/settings.bicep, by name. No secrets.')
 param settings object = {}
@@ -139,6 +145,8 @@ var secretNames = {
   clientStateKey: 'client-state-key'
   clientStateKeyPrevious: 'client-state-key-previous'
   forwardSigningKey: 'forward-signing-key'
+  tokenCacheKey: 'token-cache-key'
+  tokenCacheKeyPrevious: 'token-cache-key-previous'
 }
 
 // -- what was chosen ----------------------------------------------------------------------------------------------------------
@@ -342,12 +350,15 @@ module appSettings 'modules/settings.bicep' = {
     graphTenantId: heardTenantId
     graphClientId: graphCredential == 'managed-identity' ? identity.outputs.clientId : graphClientId
     graphCredential: graphCredential
+    webClientId: graphCredential == 'managed-identity' ? graphClientId : ''
     allowedTenantIds: allowedTenantIds
     publicBaseUrl: 'https://${publicHost}/api'
     encryption: encryption
     certificateName: certificateName
     secretNames: secretNames
     clientStateKeyRotating: clientStateKeyRotating
+    mailEnabled: mailEnabled
+    tokenCacheKeyRotating: tokenCacheKeyRotating
     eventHub: pullMode ? {
       host: eventHubs!.outputs.host
       name: eventHubName
@@ -421,6 +432,9 @@ output CLIENT_STATE_KEY_SECRET string = secretNames.clientStateKey
 
 @description('Secret that FORWARD_SIGNING_KEY refers to; to be made once.')
 output FORWARD_SIGNING_KEY_SECRET string = secretNames.forwardSigningKey
+
+@description('Secret that TOKEN_CACHE_KEY refers to; to be made once. Empty where nobody connects a mailbox.')
+output TOKEN_CACHE_KEY_SECRET string = mailEnabled ? secretNames.tokenCacheKey : ''
 
 @description('Certificate that ENCRYPTION_KEYS refers to; to be issued once, and renewed by the vault.')
 output ENCRYPTION_CERTIFICATE_NAME string = certificateName

@@ -16,6 +16,8 @@ param vnetEnabled = bool(readEnvironmentVariable('EARSHOT_VNET', 'false'))
 param restrictKeyVault = bool(readEnvironmentVariable('EARSHOT_RESTRICT_KEY_VAULT', 'false'))
 param encryption = any(readEnvironmentVariable('EARSHOT_ENCRYPTION', 'keyvault'))
 param clientStateKeyRotating = bool(readEnvironmentVariable('EARSHOT_CLIENT_STATE_KEY_ROTATING', 'false'))
+param mailEnabled = bool(readEnvironmentVariable('EARSHOT_MAIL', 'false'))
+param tokenCacheKeyRotating = bool(readEnvironmentVariable('EARSHOT_TOKEN_CACHE_KEY_ROTATING', 'false'))
 param alertsEnabled = bool(readEnvironmentVariable('EARSHOT_ALERTS', 'true'))
 param alertEmail = readEnvironmentVariable('EARSHOT_ALERT_EMAIL', '')
 

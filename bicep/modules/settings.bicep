@@ -1,8 +1,8 @@
 metadata description = 'Every app setting, here and nowhere else. They are those of shared/settings.py and the host\'s own; a test compares.'
 
-// Not here on purpose, because they hold keys: AzureWebJobsStorage, EventHubConnection, OVERSIZE_STORAGE (each has a twin below that
-// names a place and leaves the rest to the app's identity), GRAPH_CLIENT_SECRET and GRAPH_CLIENT_CERTIFICATE_PATH (the federated
-// credential needs neither).
+// Not here on purpose, because they hold keys: AzureWebJobsStorage, EventHubConnection, OVERSIZE_STORAGE, AzureSignalRConnectionString
+// (each has a twin below that names a place and leaves the rest to the app's identity), GRAPH_CLIENT_SECRET and
+// GRAPH_CLIENT_CERTIFICATE_PATH (the federated credential needs neither).
 
 @description('Required. Name of the app.')
 param appName string
@@ -31,6 +31,9 @@ param graphClientId string
 @description('Required. federated or managed-identity.')
 param graphCredential string
 
+@description('Required. Client id of the app registration that users sign in with, where that is not graphClientId; else empty.')
+param webClientId string
+
 @description('Required. Tenants that may appear in notifications; empty for graphTenantId alone.')
 param allowedTenantIds string[]
 
@@ -44,10 +47,22 @@ param encryption string
 param certificateName string
 
 @description('Required. Names of the secrets in the vault.')
-param secretNames { clientStateKey: string, clientStateKeyPrevious: string, forwardSigningKey: string }
+param secretNames {
+  clientStateKey: string
+  clientStateKeyPrevious: string
+  forwardSigningKey: string
+  tokenCacheKey: string
+  tokenCacheKeyPrevious: string
+}
 
 @description('Required. Whether the vault holds a previous clientState key, for as long as subscriptions still carry it.')
 param clientStateKeyRotating bool
+
+@description('Required. Whether people may connect their mailboxes: the vault then holds a key for their tokens.')
+param mailEnabled bool
+
+@description('Required. Whether the vault holds the previous one of those keys, for as long as tokens lie that it encrypted.')
+param tokenCacheKeyRotating bool
 
 @description('Conditional. In pull mode: which hub.')
 param eventHub { host: string, name: string, consumerGroup: string, tenantDomain: string }?
@@ -119,10 +134,21 @@ var ofTheApp = {
   RETRY_LONGEST_DELAY_SECONDS: '3600'
   UNKNOWN_SUBSCRIPTIONS: 'report'
   DEDUPLICATION_DAYS: '8'
+  API_AUDIENCES: empty(webClientId) ? '' : '${webClientId},api://${webClientId}' // else GRAPH_CLIENT_ID, in both forms
+  API_SCOPE: 'access_as_user'
+  WEB_CLIENT_ID: webClientId
 }
 
 var ofARotation = clientStateKeyRotating ? {
   CLIENT_STATE_KEY_PREVIOUS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${secretNames.clientStateKeyPrevious})'
+} : {}
+
+var ofMail = mailEnabled ? {
+  TOKEN_CACHE_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${secretNames.tokenCacheKey})'
+} : {}
+
+var ofItsRotation = mailEnabled && tokenCacheKeyRotating ? {
+  TOKEN_CACHE_KEY_PREVIOUS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${secretNames.tokenCacheKeyPrevious})'
 } : {}
 
 var ofPullMode = eventHub == null ? {} : {
@@ -155,6 +181,8 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ofOtherClouds,
     ofTheApp,
     ofARotation,
+    ofMail,
+    ofItsRotation,
     ofPullMode,
     ofOversize,
     ofLiveClients,

@@ -55,6 +55,7 @@ GRANTS: Mapping[str, set[tuple[str, str, str]]] = {
     "gateway alone": ALWAYS | KEY_READ,
     "gateway, network and zones": ALWAYS | KEY_READ,
     "live clients": ALWAYS | KEY_READ | LIVE,
+    "mailboxes": ALWAYS | KEY_READ,
     "key in the vault": ALWAYS | KEY_UNWRAPPED,
     "everything": ALWAYS | KEY_READ | PULLED | PULLED_FROM_GRAPH | OVERSIZE | OVERSIZE_FROM_GRAPH | LIVE | DEPLOYED,
     "the identity asks Graph": ALWAYS | KEY_READ,

@@ -5,13 +5,14 @@ import re
 from shared.settings import NAMES, NEEDED_BY, Settings
 from tests.bicep.deploying import Deployment, Templates
 from tests.bicep.syntax import BicepError
-from tests.bicep.variants import CLIENT_ID, deploy, deploy_all
+from tests.bicep.variants import CLIENT_ID, VARIANTS, deploy, deploy_all
 from tests.house.shipping import FILLED_IN, sample
 
 HOLDING_KEYS = {
     "AzureWebJobsStorage",
     "EventHubConnection",
     "OVERSIZE_STORAGE",
+    "AzureSignalRConnectionString",
     "GRAPH_CLIENT_SECRET",
     "GRAPH_CLIENT_CERTIFICATE_PATH",
 }
@@ -31,10 +32,13 @@ HOSTS_OWN = {
 }
 """What the host or an SDK reads, and `shared.settings` does not."""
 
-AHEAD_OF_THE_APP = {"AzureSignalRConnectionString__serviceUri"}
-"""What the templates set already for live clients; once `shared.settings` knows it, it is to be taken out here."""
-
-REFERENCES = {"CLIENT_STATE_KEY", "CLIENT_STATE_KEY_PREVIOUS", "FORWARD_SIGNING_KEY"}
+REFERENCES = {
+    "CLIENT_STATE_KEY",
+    "CLIENT_STATE_KEY_PREVIOUS",
+    "FORWARD_SIGNING_KEY",
+    "TOKEN_CACHE_KEY",
+    "TOKEN_CACHE_KEY_PREVIOUS",
+}
 """Settings whose value is in the vault."""
 
 # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations (2026-04)
@@ -71,6 +75,7 @@ _ADDRESSES = (
 )
 _VAULT = {"client-state-key": FILLED_IN["CLIENT_STATE_KEY"], "forward-signing-key": "whsec_" + "a" * 44}
 _VAULT["client-state-key-previous"] = _VAULT["client-state-key"]
+_VAULT |= dict.fromkeys(("token-cache-key", "token-cache-key-previous"), FILLED_IN["TOKEN_CACHE_KEY"])
 _REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=https://kv\.vault\.azure\.net/secrets/([a-z-]+)\)")
 
 
@@ -94,11 +99,10 @@ def settings_are_those_that_the_app_knows(templates: Templates) -> list[str]:
     names = {name for paper in papers.values() for name in paper.settings}
     text = (templates.folder / "modules/settings.bicep").read_text("utf-8")
     other_clouds = set(re.findall(r"^  (AzureWebJobsStorage__\w+ServiceUri):", text, re.MULTILINE))
-    wanted = set(NAMES) - HOLDING_KEYS | HOSTS_OWN | AHEAD_OF_THE_APP
+    wanted = set(NAMES) - HOLDING_KEYS | HOSTS_OWN
     found = [f"setting {name} is not set" for name in sorted(wanted - names - other_clouds)]
     found += [f"setting {name} is nobody's" for name in sorted(names - wanted)]
     found += [f"setting {name} is not said to be left out, and why" for name in HOLDING_KEYS if name not in text]
-    found += [f"{name} is known to the app by now" for name in AHEAD_OF_THE_APP & set(NAMES)]
     return found + [f"Flex Consumption refuses {name}" for name in sorted(names & FORBIDDEN_SETTINGS)]
 
 
@@ -109,9 +113,15 @@ def settings_are_read_by_the_app_without_a_problem(templates: Templates) -> list
         read_ = Settings.from_environ(environment(paper))
         found += [f"{name}: {setting} {problem}" for setting, problem in read_.problems]
         pulls = bool(paper.of("Microsoft.EventHub/namespaces"))
-        parts = {part for part in NEEDED_BY if part != "event_hub" or pulls}
-        lacking = {problem for part in parts for problem in read_.missing(part)}
-        expected = set() if read_.graph_client_id else {"GRAPH_CLIENT_ID is missing", "GRAPH_AUDIENCES is missing"}
+        asked = {
+            "event_hub": pulls,
+            "live": bool(paper.of("Microsoft.SignalRService/signalR")),
+            "mail": bool(VARIANTS[name].get("mailEnabled")),
+        }
+        lacking = {problem for part in NEEDED_BY if asked.get(part, True) for problem in read_.missing(part)}
+        # before there is an app registration
+        names = ("GRAPH_CLIENT_ID", "GRAPH_AUDIENCES", "API_AUDIENCES", "WEB_CLIENT_ID")
+        expected = set() if read_.graph_client_id else {f"{each} is missing" for each in names}
         found += [f"{name}: {problem}" for problem in lacking - expected]
         if pulls and paper.outputs["EVENT_HUB_RESOURCE_ID"] != paper.one("Microsoft.EventHub/namespaces/eventhubs").id:
             found.append(f"{name}: the scripts are told of another hub")
@@ -121,7 +131,7 @@ def settings_are_read_by_the_app_without_a_problem(templates: Templates) -> list
 def settings_have_the_samples_values(templates: Templates) -> list[str]:
     """What is a matter of taste is decided once: in the sample and here alike, by default as the code has it."""
     tastes = {name for name in NAMES if name.startswith(("RETRY_", "MAX_", "HANDLER_", "DEDUP", "UNKNOWN_", "SUBSCR"))}
-    tastes |= {"RENEWAL_SCHEDULE", "SWEEP_SCHEDULE", "GRAPH_PUBLISHER_APP_ID"}
+    tastes |= {"API_SCOPE", "RENEWAL_SCHEDULE", "SWEEP_SCHEDULE", "GRAPH_PUBLISHER_APP_ID"}
     paper = deploy("standard", templates)
     return [
         f"{name} is {paper.settings.get(name)!r}, in the sample {sample()[name]!r}"

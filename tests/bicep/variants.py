@@ -33,9 +33,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "gateway alone": {**GATEWAY, "allowedIpAddresses": ["198.51.100.7", "203.0.113.0/24"]},
     "gateway, network and zones": {**GATEWAY, "vnetEnabled": True, "zoneRedundant": True},
     "live clients": {"signalREnabled": True, "size": "small"},
+    "mailboxes": {"mailEnabled": True, "tokenCacheKeyRotating": True, "graphClientId": CLIENT_ID},
     "key in the vault": {"encryption": "keyvault-unwrap", "clientStateKeyRotating": True, "alertsEnabled": False},
     "everything": {"file": "large.bicepparam", "principalId": DEPLOYER, **GATEWAY, **PULL},
-    "the identity asks Graph": {"graphCredential": "managed-identity", "allowedTenantIds": [CLIENT_ID, DEPLOYER]},
+    "the identity asks Graph": {"graphCredential": "managed-identity", "graphClientId": DEPLOYER, "mailEnabled": True, "allowedTenantIds": [CLIENT_ID, DEPLOYER]},
 }  # fmt: skip
 
 
