@@ -9,6 +9,7 @@ every clientState, handlers would run for something that never happened, and Gra
 """
 
 import argparse
+import http.client
 import json
 import os
 import sys
@@ -131,7 +132,7 @@ class Caller:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return _answer(refusal.code, refusal.headers, refusal.read(), began)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return _answer(0, {}, b"", began)
 
 
@@ -179,7 +180,7 @@ class Look:
                 f"Validation: Testing client application reachability for subscription Request-Id: {uuid.uuid4()} ü&<"
             )
             sent = urllib.parse.quote_plus(token).replace("%3A", "%3a")
-            answer = self.app.ask("POST", f"/api/{name}?validationToken={sent}", open_=True)
+            answer = self._quickest(f"/api/{name}?validationToken={sent}")
             plain = answer.headers.get("content-type", "").startswith("text/plain")
             well = answer.status == _OK and plain and answer.body == token.encode()
             if well and answer.seconds <= LATEST_ANSWER_SECONDS:
@@ -189,6 +190,15 @@ class Look:
                     f"answered {answer.status} {answer.headers.get('content-type', '')!r} after {answer.seconds:.1f} s"
                 )
                 yield Finding(check=f"handshake of {name}", ok=False, words=words + ("" if well else ", not the token"))
+
+    def _quickest(self, path: str) -> Answer:
+        """Ask up to three times while the answer is late: the first call of an instance is no measure of the rest."""
+        answers = []
+        for _ in range(3):
+            answers.append(self.app.ask("POST", path, open_=True))
+            if answers[-1].seconds <= LATEST_ANSWER_SECONDS:
+                break
+        return min(answers, key=lambda answer: answer.seconds)
 
     def nonsense(self) -> Finding:
         """Send what Graph never sends; it must be refused, and must not be kept."""
@@ -260,10 +270,9 @@ class Look:
             self.graph.ask("DELETE", f"{path}/{urllib.parse.quote(str(draft.get('id')), safe='')}")
 
     def _in_a_feed(self, subject: str) -> bool:
-        feeds = (self.app.ask("GET", "/api/feeds").json() or {}).get("feeds", [])
-        pages = (
-            self.app.ask("GET", f"/api/feeds/{feed['id']}?top=20") for feed in feeds if feed["kind"].startswith("mail")
-        )
+        feeds = self.app.ask("GET", "/api/feeds").rows("feeds")
+        mail = [str(feed.get("id")) for feed in feeds if str(feed.get("kind")).startswith("mail")]
+        pages = (self.app.ask("GET", f"/api/feeds/{urllib.parse.quote(feed, safe='')}?top=20") for feed in mail)
         return any(subject.encode() in page.body for page in pages)
 
     def _listed(self) -> frozenset[str]:

@@ -285,21 +285,41 @@ def test_what_has_to_run_runs_with_the_sample_s_settings() -> None:
     assert set(NEEDED) <= set(json.loads(done.stdout)["parts"])
 
 
-@given(body=st.binary(), status=st.integers(200, 599))
-def test_nothing_that_a_server_says_makes_it_stumble(body: bytes, status: int) -> None:
-    class Same:
-        def ask(self, *_: Any, **__: Any) -> Any:
-            return Answer(status=status, headers={}, body=body, seconds=0.0)
+DOCUMENTS = st.binary() | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["parts", "running", "subscriptions", "feeds", "name", "id", "kind"]), inner)
+    ),
+    max_leaves=8,
+).map(lambda value: json.dumps(value).encode())
 
-    findings: list[Finding] = []
-    taken = Look(
-        app=Same(),
-        graph=Same(),
-        mailbox="m",
-        parts=NEEDED,
-        keys_are_checked=True,
-        patience=0.0,
-        pause=0.0,  # type: ignore[arg-type]
-    )
-    findings += taken.all()
+
+@given(bodies=st.lists(DOCUMENTS, min_size=1, max_size=4), status=st.sampled_from([0, 200, 201, 202, 400, 401, 503]))
+def test_nothing_that_a_server_says_makes_it_stumble(bodies: list[bytes], status: int) -> None:
+    class Saying:
+        def __init__(self, status: int) -> None:
+            self.status, self.next = status, 0
+
+        def ask(self, *_: Any, **__: Any) -> Answer:
+            self.next += 1
+            return Answer(status=self.status, headers={}, body=bodies[self.next % len(bodies)], seconds=0.0)
+
+    # Graph takes the draft, so that every step behind it is taken too
+    taken: Any = {"app": Saying(status), "graph": Saying(201), "mailbox": "m", "parts": NEEDED}
+    findings: list[Finding] = list(Look(**taken, keys_are_checked=True, patience=0.0, pause=0.0).all())
     assert len(findings) == 8
+
+
+def test_an_instance_that_wakes_is_asked_again() -> None:
+    class Waking:
+        def __init__(self) -> None:
+            self.seconds = [9.0, 0.1]
+
+        def ask(self, *_: Any, **__: Any) -> Answer:
+            return Answer(status=200, headers={}, body=b"", seconds=self.seconds.pop(0))
+
+    app: Any = Waking()
+    look = Look(app=app, graph=None, mailbox="", parts=NEEDED, keys_are_checked=True, patience=0.0)
+    assert look._quickest("/api/notifications").seconds == 0.1
+    assert app.seconds == []
