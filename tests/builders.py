@@ -24,6 +24,7 @@ from shared.graph.client_state import Delivery, mint_client_state
 from shared.graph.encrypted_content import EncryptionKey, read_encryption_key
 from shared.graph.signed_token import TrustedKeys
 from shared.graph.subscription import LiveSubscription
+from shared.graph.user_token import UserTokenJudge
 from shared.graph.validation_token import PUBLISHER_APP_ID, TokenJudge
 from shared.intake import Policy
 from shared.pull_intake import HubEvent
@@ -32,6 +33,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
 OTHER_TENANT = "bbbbbbbb-0000-4000-8000-00000000000b"
 CLIENT_ID = "cccccccc-0000-4000-8000-00000000000c"
+USER = "eeeeeeee-0000-4000-8000-00000000000e"
 CLIENT_STATE_KEY = b"current-key-of-thirty-two-bytes!"
 PREVIOUS_CLIENT_STATE_KEY = b"previous-key-of-thirty-two-bytes"
 NAME = "teams-messages"
@@ -255,7 +257,7 @@ def claims(version: str = "1.0", **changes: Any) -> dict[str, Any]:
     tenant_id = changes.get("tid", TENANT)
     valid: dict[str, Any] = {
         "aud": CLIENT_ID,
-        "iss": ISSUERS[version].replace("{tenantid}", tenant_id or ""),
+        "iss": ISSUERS[version].replace("{tenantid}", str(tenant_id or "")),
         "iat": NOW.timestamp() - 60,
         "nbf": NOW.timestamp() - 60,
         "exp": NOW.timestamp() + 86_400,
@@ -264,6 +266,14 @@ def claims(version: str = "1.0", **changes: Any) -> dict[str, Any]:
         {"1.0": "appid", "2.0": "azp"}[version]: PUBLISHER_APP_ID,
     }
     return {name: value for name, value in (valid | changes).items() if value is not None}
+
+
+def user_claims(version: str = "2.0", **changes: Any) -> dict[str, Any]:
+    """The claims of a genuine token of a person for our API; a claim that is None is left out."""
+    audience = {"1.0": f"api://{CLIENT_ID}", "2.0": CLIENT_ID}[version]
+    person: dict[str, Any] = {"aud": audience, "oid": USER, "scp": "openid access_as_user", "name": "Adele Vance"}
+    app = {"1.0": {"appid": CLIENT_ID, "azp": None}, "2.0": {"azp": CLIENT_ID, "appid": None}}[version]
+    return claims(version, **(person | app | changes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +298,16 @@ class Authority:
 
 
 AUTHORITY = Authority()
+
+
+def user_token_judge(authority: Authority | None = AUTHORITY) -> UserTokenJudge:
+    """A judge of people's tokens that trusts an authority's keys."""
+    judge = UserTokenJudge(
+        audiences=frozenset({CLIENT_ID, f"api://{CLIENT_ID}"}), tenant_ids=frozenset({TENANT}), scope="access_as_user"
+    )
+    if authority is not None:
+        judge.trust(authority.keys())
+    return judge
 
 
 def token_judge(authority: Authority | None = AUTHORITY) -> TokenJudge:
