@@ -28,6 +28,7 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "KEY_VAULT_NAME": "the vault",
     "CLIENT_STATE_KEY_SECRET": "the secret that CLIENT_STATE_KEY refers to",
     "FORWARD_SIGNING_KEY_SECRET": "the secret that FORWARD_SIGNING_KEY refers to",
+    "TOKEN_CACHE_KEY_SECRET": "the secret that TOKEN_CACHE_KEY refers to; empty where nobody connects a mailbox",
     "ENCRYPTION_CERTIFICATE_NAME": "the certificate's name in the vault",
     "ENCRYPTION_KEYS": "how the app reaches its key: keyvault:… or keyvault-unwrap:…, where it never leaves the vault",
     "IDENTITY_PRINCIPAL_ID": "object id of the app's managed identity",

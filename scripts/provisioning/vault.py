@@ -1,4 +1,4 @@
-"""After the templates, in the vault: the two keys and the certificate, each made once and never again.
+"""After the templates, in the vault: the keys and the certificate, each made once and never again.
 
 Every live subscription proves itself with CLIENT_STATE_KEY and names the certificate, so that a second key would be an outage:
 what is there is left, what was deleted is taken back, and only what never was is made. No value is ever printed, read back, or put
@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scripts.provisioning.az import Az, SetupProblem, private_file
-from scripts.provisioning.reporting import Outcome, Step, attention, made, unchanged
+from scripts.provisioning.reporting import Outcome, Step, attention, made, skipped, unchanged
 from scripts.provisioning.values import Values, need
 
 SECRETS_OFFICER: Final = "the role Key Vault Secrets Officer"
 CERTIFICATES_OFFICER: Final = "the role Key Vault Certificates Officer"
 WEBSITE: Final = "the role Website Contributor on the app"
 REFERENCES: Final = "2022-03-01"
+MAY_BE_EMPTY: Final = frozenset({"TOKEN_CACHE_KEY_SECRET"})
 _KEY_BYTES: Final = 32
 
 
-def make_client_state_key() -> str:
-    """Make a value for CLIENT_STATE_KEY: 32 random bytes in base64."""
+def make_key() -> str:
+    """Make a value for CLIENT_STATE_KEY or TOKEN_CACHE_KEY: 32 random bytes in base64."""
     return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
 
@@ -62,22 +63,20 @@ class Vault:
     def steps(self) -> Sequence[Step]:
         """List them in order."""
         return (
-            Step(
-                name="CLIENT_STATE_KEY",
-                needs=SECRETS_OFFICER,
-                take=lambda: self.secret("CLIENT_STATE_KEY_SECRET", make_client_state_key),
-            ),
-            Step(
-                name="FORWARD_SIGNING_KEY",
-                needs=SECRETS_OFFICER,
-                take=lambda: self.secret("FORWARD_SIGNING_KEY_SECRET", make_signing_key),
-            ),
+            self._key("CLIENT_STATE_KEY", make_key),
+            self._key("FORWARD_SIGNING_KEY", make_signing_key),
+            self._key("TOKEN_CACHE_KEY", make_key),
             Step(name="encryption certificate", needs=CERTIFICATES_OFFICER, take=self.certificate),
             Step(name="key references", needs=WEBSITE, take=self.references),
         )
 
+    def _key(self, setting: str, make: Callable[[], str]) -> Step:
+        return Step(name=setting, needs=SECRETS_OFFICER, take=lambda: self.secret(f"{setting}_SECRET", make))
+
     def secret(self, named_by: str, make: Callable[[], str]) -> Outcome:
         """Make a secret that never was, or take back one that was deleted; the templates say what it is called."""
+        if named_by in MAY_BE_EMPTY and not self.values.get(named_by):
+            return skipped("the templates want none (nobody connects a mailbox)")
         name = need(self.values, named_by)
         if self._has("secret", name):
             return unchanged(f"{name} is there, and stays as it is")

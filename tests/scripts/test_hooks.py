@@ -202,6 +202,18 @@ def test_the_files_that_secrets_go_through_are_gone_and_were_private(
     assert not [path for path, _, _ in seen if path.exists()]
 
 
+def test_a_third_key_is_made_where_people_connect_their_mailboxes(deployment: Deployment) -> None:
+    deployment.up()
+    assert deployment.became["TOKEN_CACHE_KEY"] == "skipped"
+    deployment.azd(TOKEN_CACHE_KEY_SECRET="token-cache-key")
+
+    assert deployment.after() == 0
+
+    secrets = deployment.state["vaults"]["kv-x"]["secrets"]
+    assert len(base64.b64decode(secrets["token-cache-key"][0], validate=True)) == 32
+    assert secrets["token-cache-key"] != secrets["client-state-key"]
+
+
 @pytest.mark.parametrize("name", ["client-state-key", "forward-signing-key"])
 def test_a_secret_that_was_deleted_is_taken_back_and_not_made_anew(deployment: Deployment, name: str) -> None:
     """Every live subscription proves itself with the old value."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.provisioning import entra, hub, tenant, vault
-from scripts.provisioning.values import CHOICES, FOR_THE_HOOKS, FOUND, OUTPUTS
+from scripts.provisioning.az import Az
+from scripts.provisioning.values import CHOICES, FOR_THE_HOOKS, FOUND, OUTPUTS, FileValues
 from shared.adapters.credential import _EXCHANGE
 from shared.graph.validation_token import PUBLISHER_APP_ID
 from shared.settings import CLOUDS, Settings
@@ -22,6 +23,15 @@ HOOKS = ["preprovision", "postprovision", "postdeploy"]
 
 def test_what_the_hooks_need_the_templates_say() -> None:
     assert set(OUTPUTS) <= set(re.findall(r"^output (\w+) ", MAIN, re.MULTILINE))
+
+
+def test_every_key_that_the_templates_refer_to_is_made() -> None:
+    """Also one that somebody adds to the templates later."""
+    steps = {step.name for step in vault.Vault(az=Az(), values=FileValues(path=Path("nowhere"))).steps()}
+    wanted = {name.removesuffix("_SECRET") for name in re.findall(r"^output (\w+_SECRET) ", MAIN, re.MULTILINE)}
+
+    assert wanted
+    assert wanted <= steps
 
 
 def test_what_the_hooks_find_and_a_person_chooses_the_templates_take() -> None:
@@ -68,17 +78,18 @@ def test_graphs_own_principal_is_whose_tokens_the_app_takes() -> None:
 
 
 def test_the_keys_are_such_as_the_app_takes() -> None:
-    made = {"CLIENT_STATE_KEY": vault.make_client_state_key(), "FORWARD_SIGNING_KEY": vault.make_signing_key()}
+    made = {name: vault.make_key() for name in ("CLIENT_STATE_KEY", "TOKEN_CACHE_KEY")}
+    made["FORWARD_SIGNING_KEY"] = vault.make_signing_key()
 
     settings = Settings.from_environ(made)
 
     assert settings.problems == ()
-    assert len(settings.client_state_key) == 32
+    assert len(settings.client_state_key) == len(settings.token_cache_key) == 32
     assert settings.forward_signing_key == made["FORWARD_SIGNING_KEY"]
 
 
 def test_no_two_keys_are_alike() -> None:
-    assert len({make() for make in (vault.make_client_state_key, vault.make_signing_key) for _ in range(50)}) == 100
+    assert len({make() for make in (vault.make_key, vault.make_signing_key) for _ in range(50)}) == 100
 
 
 @pytest.mark.parametrize("hook", HOOKS)
