@@ -34,6 +34,14 @@ def is_teams(resource: Resource) -> bool:
     return resource.segments[0] in _TEAMS
 
 
+def length_of(content: Mapping[str, Any]) -> int:
+    """Measure roughly how much there is to scan, in characters: the body, and what attachments hold."""
+    attachments = content.get("attachments")
+    holders = [content.get("body"), *(attachments if isinstance(attachments, list) else ())]
+    texts = [each.get("content") for each in holders if isinstance(each, dict)]
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
 def read_state(
     content: Mapping[str, Any], *, resource: Resource, deleted: bool, version: str, received: datetime
 ) -> Version:

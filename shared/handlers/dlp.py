@@ -7,24 +7,36 @@ any two of them the change comes again, finds the rows, and goes on. What failed
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from shared.dlp.values import Match
 from shared.dlp_options import DlpOptions, read_dlp_options
 from shared.errors import GraphApiError, HandlerWord
 from shared.feeds import feed_of
 from shared.finding_event import write_finding_event
 from shared.findings import ListedFinding, Message, MessageState, Scan, message_key
 from shared.handlers import Change, GiveUp, Services, on
-from shared.message_facts import is_teams, name_sender, nothing_before, own_place, read_link, read_sent, read_state
+from shared.message_facts import (
+    is_teams,
+    length_of,
+    name_sender,
+    nothing_before,
+    own_place,
+    read_link,
+    read_sent,
+    read_state,
+)
 from shared.policy_violation import wanted_action, what_to_do, write_violation
-from shared.ports import Target
+from shared.ports import Rules, Target
 from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
 _CHANNEL_MESSAGES = "teams/{team}/channels/{channel}/messages/{message}"
 _ALERTS_AT_ONCE: Final = 8
 _NOT_FOUND: Final = 404
+_SCANNED_AT_ONCE: Final = 50_000
+"""Characters; a longer text is scanned in a thread: a hostile one of ten times that keeps a core busy for seconds."""
 
 
 @on(_CHANNEL_MESSAGES, content=True, listed=True)
@@ -37,7 +49,7 @@ async def dlp(change: Change, services: Services) -> None:
     """Scan one version of a message. Running again gives the same rows, and at most the same alerts again under the same ids."""
     options = read_dlp_options(services.options)
     change.resource = own_place(change.resource)  # the change is a copy of ours alone
-    scan = _scan(change, services, options)
+    scan = await _scan(change, services, options)
     if scan is None:
         return
     state = await services.findings.apply(scan)
@@ -54,11 +66,11 @@ async def dlp(change: Change, services: Services) -> None:
         raise min(problems, key=lambda problem: isinstance(problem, GiveUp))
 
 
-def _scan(change: Change, services: Services, options: DlpOptions) -> Scan | None:
+async def _scan(change: Change, services: Services, options: DlpOptions) -> Scan | None:
     """Scan the content; None if there is nothing in it, and nothing before it that it could have put an end to."""
     deleted = change.deleted or change.gone
     content = change.content or {}
-    matches = () if deleted else services.rules(options.rules).scan(content, resource=change.resource)
+    matches = () if deleted else await _matches(content, change, services.rules(options.rules))
     if not (matches or deleted) and nothing_before(
         content,
         resource=change.resource,
@@ -79,6 +91,13 @@ def _scan(change: Change, services: Services, options: DlpOptions) -> Scan | Non
         at=services.now(),
         tell=options.alert is not None,
     )
+
+
+async def _matches(content: Mapping[str, Any], change: Change, rules: Rules) -> Sequence[Match]:
+    """Scan in the event loop what is scanned in a moment, and in a thread what may take longer."""
+    if length_of(content) <= _SCANNED_AT_ONCE:
+        return rules.scan(content, resource=change.resource)
+    return await asyncio.to_thread(rules.scan, content, resource=change.resource)
 
 
 def _message(change: Change, options: DlpOptions) -> Message:

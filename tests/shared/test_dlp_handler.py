@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -42,9 +43,11 @@ class Words:
 
     trouble: Exception | None = None
     scanned: list[Resource | None] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
 
     def scan(self, content: Mapping[str, Any], *, resource: Resource | None = None) -> Sequence[Match]:
         self.scanned.append(resource)
+        self.threads.append(threading.get_ident())
         if self.trouble:
             raise self.trouble
         text = content["body"]["content"]
@@ -194,6 +197,25 @@ def change(told: dict[str, Any] | None, *, resource: str = CHANNEL_MESSAGE, kind
 def deletion(minute: int, **changes: Any) -> Change:
     moment = (NOW + timedelta(minutes=minute)).isoformat()
     return change(content("", minute=minute, deletedDateTime=moment), **changes)
+
+
+# -- where it is scanned ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "in_the_loop"),
+    [
+        (content("CARD"), True),
+        (content("CARD" + " " * 60_000), False),
+        (content("CARD", attachments=[{"content": " " * 60_000}, "none", {"content": 7}]), False),
+    ],
+)
+async def test_a_long_text_holds_up_nobody_else(told: dict[str, Any], *, in_the_loop: bool) -> None:
+    bench = Bench()
+    await bench.done(change(told))
+
+    assert [each == threading.get_ident() for each in bench.rules.threads] == [in_the_loop]
+    assert await bench.statuses() == [("card", "open")]
 
 
 # -- what is recorded -------------------------------------------------------------------------------------------------
