@@ -308,10 +308,11 @@ class FeedLogRow:
 class FeedStore(Protocol):
     """Table ``feed``: item rows (current state) and change-log rows in order of arrival."""
 
-    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> bool:
-        """Take up a change; False if it changes nothing: the same or a newer version is there already.
+    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> FeedLogRow | None:
+        """Take up a change; None if it changes nothing: the same or a newer version is there already.
 
-        The item row and its log row are written in one transaction, so that a crash leaves both or neither.
+        The item row and its log row are written in one transaction, so that a crash leaves both or neither. What is returned
+        is the log row as a page shows it, unless a later change of the same item arrived together with this one.
         """
         ...
 
@@ -321,6 +322,10 @@ class FeedStore(Protocol):
 
     async def find(self, feed: str) -> FeedSummary | None:
         """Find one feed by its id."""
+        ...
+
+    async def newest(self, feed: str) -> int:
+        """Read the position of the newest change; 0 where there is none. Whatever a page shows depends on it alone."""
         ...
 
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:

@@ -43,7 +43,7 @@ class _Waiting:
     entry: FeedEntry
     row: Row
     size: int
-    taken_up: asyncio.Future[bool]
+    taken_up: asyncio.Future[FeedLogRow | None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,12 +80,12 @@ class FeedTable:
         self._now = now
         self._lines: dict[str, _Line] = {}
 
-    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> bool:
+    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> FeedLogRow | None:
         """Take up a change, together with those of the same feed that arrive meanwhile."""
         line = self._line(feed)
         key = item_key(entry.resource)
         row = entry_row(feed.feed, key, entry)
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[FeedLogRow | None] = asyncio.get_running_loop().create_future()
         line.waiting.append(_Waiting(key=key, entry=entry, row=row, size=wire_size(row), taken_up=future))
         if line.idle:
             line.runner = asyncio.create_task(self._serve(line))
@@ -120,7 +120,7 @@ class FeedTable:
             if not each.taken_up.done():
                 each.taken_up.set_result(result)
 
-    async def _write(self, line: _Line, together: Sequence[_Waiting]) -> list[bool]:
+    async def _write(self, line: _Line, together: Sequence[_Waiting]) -> list[FeedLogRow | None]:
         await self._list(line)
         for attempt in range(_TRIES):
             # the head first: whatever is written after it was read, be it to an item, fails this transaction
@@ -205,6 +205,10 @@ class FeedTable:
         row = await self._read(_INDEX, feed)
         return None if row is None else _summary(row)
 
+    async def newest(self, feed: str) -> int:
+        """Read the head."""
+        return (await self._read_head(feed))[0]
+
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read change-log rows, each with its item's current state."""
         if after is not None:
@@ -228,9 +232,9 @@ class FeedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What a batch of changes writes: for each whether it counts, the rows, and the last position."""
+    """What a batch of changes writes: for each its log row if it counts, the rows, and the last position."""
 
-    results: list[bool]
+    results: list[FeedLogRow | None]
     writes: list[Write]
     last: int
 
@@ -240,17 +244,21 @@ def _plan(
 ) -> _Plan:
     states = dict(known)
     rows: dict[str, Row] = {}
-    results: list[bool] = []
+    results: list[FeedLogRow | None] = []
     logged: list[Write] = []
+    arrived = now.astimezone(UTC)
     for each in together:
-        counts = each.key not in states or overtakes(each.entry, states[each.key])
-        results.append(counts)
-        if counts:
-            states[each.key] = each.entry
-            rows[each.key] = each.row
-            position += 1
-            row = log_row(feed, log_key(position), each.key, each.entry, now.astimezone(UTC))
-            logged.append(Write(verb="create", row=row))
+        if each.key in states and not overtakes(each.entry, states[each.key]):
+            results.append(None)
+            continue
+        states[each.key] = each.entry
+        rows[each.key] = each.row
+        position += 1
+        row = log_row(feed, log_key(position), each.key, each.entry, arrived)
+        logged.append(Write(verb="create", row=row))
+        results.append(
+            FeedLogRow(position=position, change_type=each.entry.change_type, arrived=arrived, entry=each.entry)
+        )
     changed = [Write(verb="put" if key in known else "create", row=row) for key, row in rows.items()]
     return _Plan(results=results, writes=[*changed, *logged], last=position)
 

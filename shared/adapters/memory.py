@@ -182,16 +182,17 @@ class MemoryFeedStore:
     by_id: dict[str, _Feed] = field(default_factory=dict)
     outage: Outage = field(default_factory=Outage)
 
-    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> bool:
+    async def apply(self, feed: FeedSummary, entry: FeedEntry) -> FeedLogRow | None:
         """Take up a change."""
         self.outage.check()
         there = self.by_id.setdefault(feed.feed, _Feed(summary=feed))
         known = there.items.get(entry.resource)
         if known is not None and not overtakes(entry, known):
-            return False
+            return None
         there.items[entry.resource] = entry
-        there.log.append((entry.resource, entry.change_type, self.now()))
-        return True
+        arrived = self.now()
+        there.log.append((entry.resource, entry.change_type, arrived))
+        return FeedLogRow(position=len(there.log), change_type=entry.change_type, arrived=arrived, entry=entry)
 
     async def feeds(self) -> Sequence[FeedSummary]:
         """List the feeds in the order of their ids."""
@@ -203,6 +204,12 @@ class MemoryFeedStore:
         self.outage.check()
         there = self.by_id.get(feed)
         return there.summary if there else None
+
+    async def newest(self, feed: str) -> int:
+        """Count the changes of a feed: their positions have no holes."""
+        self.outage.check()
+        there = self.by_id.get(feed)
+        return len(there.log) if there else 0
 
     async def page(self, feed: str, *, after: int | None, before: int | None, top: int) -> Sequence[FeedLogRow]:
         """Read change-log rows, each with its item's current state."""

@@ -13,7 +13,7 @@ from shared.adapters.feed_table import FeedTable
 from shared.adapters.memory import MemoryFeedStore
 from shared.adapters.storage import Storage
 from shared.errors import StorageError
-from shared.ports import FeedEntry, FeedStore, FeedSummary
+from shared.ports import FeedEntry, FeedLogRow, FeedStore, FeedSummary
 from tests.contracts.twins import BOTH, StorageMaker, present
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -72,6 +72,18 @@ async def test_the_same_state_counts_once(store: FeedStore, feed: FeedSummary) -
     assert not await store.apply(feed, message("m1"))
     assert not await store.apply(feed, message("m1", change_type="updated"))
     assert await everything(store, feed) == [(1, "m1")]
+
+
+async def test_who_writes_is_told_what_readers_will_read(store: FeedStore, feed: FeedSummary) -> None:
+    for number in range(3):
+        written = await store.apply(feed, message(f"m{number}", text='"☃"'))
+
+        assert [written] == list(await store.page(feed.feed, after=number, before=None, top=10))
+        assert await store.newest(feed.feed) == number + 1
+
+
+async def test_a_feed_that_nobody_wrote_has_no_newest_change(store: FeedStore, unique: str) -> None:
+    assert await store.newest(f"{unique}none") == 0
 
 
 async def test_a_newer_state_replaces_an_older_one_and_never_the_other_way_round(
@@ -152,7 +164,7 @@ async def test_fifty_changes_from_three_processes_get_fifty_positions(
     processes: Sequence[FeedStore], feed: FeedSummary
 ) -> None:
     applied = await asyncio.gather(*(processes[number % 3].apply(feed, message(f"m{number}")) for number in range(50)))
-    assert all(applied)
+    assert {row.position for row in applied if row} == set(range(1, 51))
     found = await everything(processes[0], feed)
     assert [position for position, _ in found] == list(range(1, 51))
     assert {item for _, item in found} == {f"m{number}" for number in range(50)}
@@ -163,7 +175,7 @@ async def test_three_processes_with_the_same_change_take_it_up_once(
 ) -> None:
     entries = [message(f"m{number}") for number in range(5)]
     applied = await asyncio.gather(*(store.apply(feed, entry) for store in processes for entry in entries))
-    assert sum(applied) == 5
+    assert sum(row is not None for row in applied) == 5
     assert [position for position, _ in await everything(processes[1], feed)] == [1, 2, 3, 4, 5]
 
 
@@ -252,7 +264,8 @@ async def test_a_change_that_storage_refuses_is_refused_alone(storage: Storage, 
         store.apply(feed, message("m2")),
         return_exceptions=True,
     )
-    assert outcomes[0] is outcomes[2] is True
+    positions = [row.position for row in (outcomes[0], outcomes[2]) if isinstance(row, FeedLogRow)]
+    assert sorted(positions) == [1, 2]
     assert isinstance(outcomes[1], StorageError)
     assert len(await everything(store, feed)) == 2
 
