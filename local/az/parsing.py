@@ -25,6 +25,11 @@ class Command:
         """Give the value of a flag that takes one."""
         return self.flags[flag][0] if self.flags.get(flag) else default
 
+    def content(self, flag: str) -> str:
+        """Give the value of a flag that takes a text or ``@`` and a file's name."""
+        text = self.one(flag)
+        return Path(text.removeprefix("@")).read_text(encoding="utf-8") if text.startswith("@") else text
+
 
 @cache
 def commands() -> Mapping[str, Mapping[str, Any]]:

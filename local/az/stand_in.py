@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from local.az import refusals
+from local.az import refusals, vaults
 from local.az.directory import Directory
 from local.az.parsing import Command, UsageError, read
 from local.az.queries import query
 from local.az.refusals import Refusal
-from local.az.tenant import WHEN, next_id, read_state, write_state
+from local.az.tenant import next_id, read_state, write_state
 
 GRAPH_HOST: Final = "graph.microsoft.com"
 ENDPOINTS: Final = {
@@ -31,7 +31,6 @@ _SITE: Final = re.compile(
     r"/subscriptions/\{subscriptionId\}/resourceGroups/([^/]+)/providers/Microsoft\.Web/sites/([^/]+)(/.*)"
 )
 _REFERENCES: Final = "/config/configreferences/appsettings"
-_KINDS: Final = {"secret": ("secrets", "deletedSecrets"), "certificate": ("certificates", "deletedCertificates")}
 _ENV_SET: Final = ["azd", "env", "set"]
 
 
@@ -161,87 +160,10 @@ class StandIn:
         versions = state["locations"].get(command.one("--location"), [])
         return [{"name": command.one("--runtime"), "version": each, "default": False} for each in versions]
 
-    # -- vaults -------------------------------------------------------------------------------------------------------------
-
-    def _deleted_vaults(self, state: dict[str, Any], _command: Command) -> Any:
-        properties = {"location": "westeurope", "deletionDate": WHEN, "scheduledPurgeDate": "2027-02-28T12:00:00+00:00"}
-        return [
-            {"name": each, "type": "Microsoft.KeyVault/deletedVaults", "properties": properties}
-            for each in state["deletedVaults"]
-        ]
-
-    def _list(self, state: dict[str, Any], command: Command) -> Any:
-        _, kind, verb = command.name.split()
-        name, vault = self._vault(state, command, kind)
-        folder = _KINDS[kind][verb == "list-deleted"]
-        root = f"https://{name}.vault.azure.net"
-        listed = [
-            {"id": f"{root}/{kind}s/{each}", "name": each, "attributes": {"enabled": True}} for each in vault[folder]
-        ]
-        if verb == "list-deleted":
-            listed = [
-                {**each, "recoveryId": f"{root}/deleted{kind}s/{each['name']}", "deletedDate": WHEN} for each in listed
-            ]
-        return listed
-
-    def _recover(self, state: dict[str, Any], command: Command) -> Any:
-        _, kind, _ = command.name.split()
-        _, vault = self._vault(state, command, kind)
-        there, deleted = _KINDS[kind]
-        if command.one("--name") not in vault[deleted]:
-            raise Refusal(f"({kind.capitalize()}NotFound) Deleted {kind} not found: {command.one('--name')}")
-        vault[there][command.one("--name")] = vault[deleted].pop(command.one("--name"))
-        return {"id": f"https://{command.one('--vault-name')}.vault.azure.net/{kind}s/{command.one('--name')}"}
-
-    def _set_secret(self, state: dict[str, Any], command: Command) -> Any:
-        vault_name, vault = self._vault(state, command, "secret")
-        if bool(command.one("--value")) == bool(command.one("--file")):
-            raise UsageError("incorrect usage: [Required] --value VALUE | --file PATH")
-        name = _name(command)
-        if name in vault["deletedSecrets"]:
-            raise refusals.recoverable("Secret", name)
-        value = command.one("--value") or Path(command.one("--file")).read_text(encoding="utf-8")
-        versions = vault["secrets"].setdefault(name, [])
-        versions.append(value)
-        return {
-            "id": f"https://{vault_name}.vault.azure.net/secrets/{name}/{len(versions):032x}",
-            "name": name,
-            "value": value,
-        }
-
     def _make_certificate(self, state: dict[str, Any], command: Command) -> Any:
-        vault_name, vault = self._vault(state, command, "certificate")
-        policy = json.loads(_content(command.one("--policy")))
-        unknown = set(policy) - {
-            "issuerParameters",
-            "keyProperties",
-            "lifetimeActions",
-            "secretProperties",
-            "x509CertificateProperties",
-        }
-        if unknown or not policy.get("issuerParameters", {}).get("name"):
-            raise Refusal(f"(BadParameter) Policy is not valid: {', '.join(sorted(unknown)) or 'no issuer'}")
-        name = _name(command)
-        if name in vault["deletedCertificates"]:
-            raise refusals.recoverable("Certificate", name)
-        vault["certificates"].setdefault(name, []).append(policy)
-        self.on_certificate(name, policy)
-        return {
-            "id": f"https://{vault_name}.vault.azure.net/certificates/{name}/pending",
-            "status": "completed",
-            "error": None,
-        }
-
-    def _vault(self, state: dict[str, Any], command: Command, kind: str) -> tuple[str, dict[str, Any]]:
-        name = command.one("--vault-name")
-        if name not in state["vaults"]:
-            raise Refusal(
-                f"HTTPSConnectionPool(host='{name}.vault.azure.net', port=443): Failed to resolve '{name}.vault.azure.net'"
-            )
-        if f"vault:{kind}s" not in state["privileges"]:
-            raise refusals.forbidden_by_rbac(f"Microsoft.KeyVault/vaults/{kind}s/readMetadata/action", name)
-        vault: dict[str, Any] = state["vaults"][name]
-        return name, vault
+        made = vaults.make_certificate(state, command)
+        self.on_certificate(command.one("--name"), json.loads(command.content("--policy")))
+        return made
 
     # -- roles, apps, and what `az rest` reaches --------------------------------------------------------------------------------
 
@@ -281,7 +203,7 @@ class StandIn:
 
     def _rest(self, state: dict[str, Any], command: Command) -> Any:
         method, url = command.one("--method", "get"), command.one("--url")
-        body = json.loads(_content(command.one("--body"))) if command.one("--body") else {}
+        body = json.loads(command.content("--body") or "{}")
         headers = dict(each.split("=", 1) for each in command.flags.get("--headers", ()))
         parts = urlsplit(url)
         if parts.hostname == GRAPH_HOST and parts.path.startswith("/v1.0/"):
@@ -327,17 +249,6 @@ def _need(state: Mapping[str, Any], privilege: str, action: str, scope: str) -> 
         raise refusals.not_authorized(action, scope)
 
 
-def _name(command: Command) -> str:
-    name = command.one("--name")
-    if not re.fullmatch(r"[0-9A-Za-z-]{1,127}", name):
-        raise Refusal(f"(BadParameter) The request URI contains an invalid name: {name}")
-    return name
-
-
-def _content(text: str) -> str:
-    return Path(text.removeprefix("@")).read_text(encoding="utf-8") if text.startswith("@") else text
-
-
 _ROLES: Final = {
     "2b629674-e913-4c01-ae53-ef4638d8f975": "Azure Event Hubs Data Sender",
     "Azure Event Hubs Data Sender": "Azure Event Hubs Data Sender",
@@ -351,14 +262,14 @@ _HANDLERS: Final[Mapping[str, Callable[[StandIn, dict[str, Any], Command], Any]]
     "functionapp list-flexconsumption-locations": StandIn._locations,  # noqa: SLF001
     "functionapp list-flexconsumption-runtimes": StandIn._runtimes,  # noqa: SLF001
     "functionapp keys list": StandIn._app_keys,  # noqa: SLF001
-    "keyvault list-deleted": StandIn._deleted_vaults,  # noqa: SLF001
-    "keyvault secret list": StandIn._list,  # noqa: SLF001
-    "keyvault secret list-deleted": StandIn._list,  # noqa: SLF001
-    "keyvault secret recover": StandIn._recover,  # noqa: SLF001
-    "keyvault secret set": StandIn._set_secret,  # noqa: SLF001
-    "keyvault certificate list": StandIn._list,  # noqa: SLF001
-    "keyvault certificate list-deleted": StandIn._list,  # noqa: SLF001
-    "keyvault certificate recover": StandIn._recover,  # noqa: SLF001
+    "keyvault list-deleted": lambda _, state, command: vaults.deleted_vaults(state, command),
+    "keyvault secret list": lambda _, state, command: vaults.list_items(state, command),
+    "keyvault secret list-deleted": lambda _, state, command: vaults.list_items(state, command),
+    "keyvault secret recover": lambda _, state, command: vaults.recover(state, command),
+    "keyvault secret set": lambda _, state, command: vaults.set_secret(state, command),
+    "keyvault certificate list": lambda _, state, command: vaults.list_items(state, command),
+    "keyvault certificate list-deleted": lambda _, state, command: vaults.list_items(state, command),
+    "keyvault certificate recover": lambda _, state, command: vaults.recover(state, command),
     "keyvault certificate create": StandIn._make_certificate,  # noqa: SLF001
     "role assignment list": StandIn._assignments,  # noqa: SLF001
     "role assignment create": StandIn._assign,  # noqa: SLF001
