@@ -8,7 +8,6 @@ const { DELIVERY_ANNOTATIONS, annotate, long, string, timestamp } = require('./s
 const MOST_RECEIVERS = 5;
 const ADDRESS = /^([^/]+)\/consumergroups\/([^/]+)\/partitions\/([^/]+)$/i;
 const METRICS = 'com.microsoft:enable-receiver-runtime-metric';
-const PRESETTLED = 1;
 
 class Reader {
   constructor(sender, partition, group, { epoch, metrics, position }) {
@@ -63,8 +62,6 @@ class Receivers {
     };
     makeRoom(partition, group, epoch);
     const reader = new Reader(sender, partition, group, wanted);
-    // the client never settles what it receives: events go out settled, or a session would stop after its window
-    sender.local.attach.snd_settle_mode = PRESETTLED;
     partition.readers.add(reader);
     this.readers.add(reader);
     sender.on('sendable', () => reader.pump());

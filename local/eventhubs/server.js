@@ -11,6 +11,7 @@ const { Senders } = require('./senders.js');
 const { Tokens } = require('./tokens.js');
 
 const { port, hubs, consumerGroups, keptBytes, keyName, key } = JSON.parse(process.argv[2]);
+const PRESETTLED = 1;
 const CBS = '$cbs';
 const MANAGEMENT = '$management';
 const MANAGEMENT_PATH = /(^|\/)\$management$/;
@@ -45,7 +46,10 @@ container.on('receiver_open', ({ receiver, connection }) => {
   });
 });
 
+// The client never settles what it receives, and a session keeps what is not settled: events and answers alike go out settled, or
+// the one answer that let a receiver in would stop its session after 2,047 events.
 container.on('sender_open', ({ sender, session, connection }) => {
+  sender.local.attach.snd_settle_mode = PRESETTLED;
   take(sender, sender.remote.attach.source, (address) => {
     if (address !== CBS) admit(connection, 'Listen');
     const node = MANAGEMENT_PATH.test(address) ? MANAGEMENT : address;

@@ -31,6 +31,17 @@ async def test_bodies_and_their_order_come_through(hub: Hub) -> None:
     assert offsets == sorted(set(offsets))
 
 
+async def test_a_receiver_reads_on_for_more_events_than_a_session_holds(hub: Hub) -> None:
+    """What is sent and not settled stays in the session, which holds 2,048 of it."""
+    async with hub.producer() as producer:
+        for _ in range(50):
+            await producer.send_batch([EventData(b"x")] * 100, partition_id="2")
+
+    events = await hub.read(5_000, partition_id="2")
+
+    assert [event.sequence_number for event in events] == list(range(5_000))
+
+
 @pytest.mark.parametrize("batched", [False, True])
 async def test_every_byte_and_the_type_of_every_property_is_kept(hub: Hub, batched: bool) -> None:  # noqa: FBT001
     properties: dict[Any, Any] = {"text": "häkchen ✓", "int": 7, "float": 0.5, "yes": True, "raw": b"\0\xff"}
