@@ -41,10 +41,11 @@ _ANY_HUB: Final = PullMode()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForEach:
-    """Whom an entry is meant for: users by object id or name, or the members of one group."""
+    """Whom an entry is meant for: users by object id or name, the members of one group, or whoever has ``connected`` their mailbox."""
 
     users: tuple[str, ...] = ()
     group: str = ""
+    connected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class DeclaredSubscription:
     """One entry of subscriptions.json, or one instance of an entry for many users.
 
     ``handlers`` is None where every handler that matches is meant, ``lifetime`` where the longest one is, ``quiet_after`` where
-    its rhythm is learnt. ``tenant_id`` is empty for our own tenant.
+    its rhythm is learnt. ``tenant_id`` is empty for our own tenant, ``actor`` for the app.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DeclaredSubscription:
     immutable_ids: bool = False
     for_each: ForEach | None = None
     tenant_id: str = ""
+    actor: str = ""
     quiet_after: timedelta | None = None
 
     @property
@@ -86,16 +88,27 @@ class DeclaredSubscription:
         return self.lifetime // timedelta(minutes=1) if self.lifetime else 0
 
 
+CONNECTED: Final = DeclaredSubscription(
+    name="connected-mailbox",
+    resource=f"users/{USER}/mailFolders('inbox')/messages",
+    change_types=_CHANGE_TYPES,
+    handlers=(HandlerChoice(name="mailbox"),),
+    immutable_ids=True,
+    for_each=ForEach(connected=True),
+)
+"""The entry that stands in no file: the inbox of everybody who has connected it. Whose they are is in the rows alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """Everything that is to be heard. ``digest`` changes when the file says something else."""
+    """Everything that is to be heard; `CONNECTED` comes with it, unsaid. ``digest`` changes when the file says something else."""
 
     subscriptions: tuple[DeclaredSubscription, ...]
     digest: str
     _by_name: Mapping[str, DeclaredSubscription] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {each.name: each for each in self.subscriptions})
+        object.__setattr__(self, "_by_name", {each.name: each for each in (*self.subscriptions, CONNECTED)})
 
     def find(self, name: str) -> DeclaredSubscription | None:
         """Find a subscription by its name; an instance (``name~instance``) by that of its entry, which is returned."""
@@ -206,6 +219,8 @@ def _problems_of_twins(read: Mapping[int, DeclaredSubscription]) -> Iterator[Fou
     for index, each in read.items():
         if names[each.name] > 1:
             yield ("subscriptions", index, "name"), f"the name is used {names[each.name]} times"
+        if each.name == CONNECTED.name:
+            yield ("subscriptions", index, "name"), "the name is kept for the mailboxes that people connect"
         twins = {
             heard.setdefault((each.tenant_id, resource, each.change_type), each.name) for resource in _resources(each)
         }

@@ -7,10 +7,12 @@
     ├── KeysUnavailable        the key store could not be asked; the item waits
     ├── GraphApiError          Graph answered a request of ours with an error
     │   └── SignInError        there is no token to ask Graph with
+    │       └── UserSignedOut  a person lets us act for them no longer, or never did
     ├── EnvelopeError          a message on our own queue is not one of ours
     ├── LiveUnavailable        SignalR refused or did not answer; clients fetch what they were not told
     ├── SettingsError          we are misconfigured; names every problem at once
     ├── StorageError           storage refused or did not answer; nothing was kept
+    ├── BadRequest             somebody asks for what makes no sense; the text tells them what would
     ├── Unauthorised           somebody calls who does not show who they are
     ├── NotNow                 somebody whom we have to ask before we can answer does not answer
     └── HandlerWord            what a handler may say about a change
@@ -109,6 +111,13 @@ class SignInError(GraphApiError):
         return f"; trace id {request_id}" if request_id else ""
 
 
+class UserSignedOut(SignInError):  # noqa: N818 - a state that they can change
+    """Whoever it is has to sign in and connect again: there is no token with which we could act for them, and none can be had."""
+
+    def __init__(self, why: str, *, code: str = "", request_id: str = "") -> None:
+        super().__init__("token of a person", status=401, code=code, message=why, request_id=request_id)
+
+
 class LiveUnavailable(EarshotError):  # noqa: N818 - a state that heals
     """The service for live clients did not do what it was asked.
 
@@ -137,6 +146,10 @@ class SettingsError(EarshotError):
 
 class StorageError(EarshotError):
     """Storage refused or did not answer. The caller must not acknowledge what was to be kept."""
+
+
+class BadRequest(EarshotError):  # noqa: N818 - what HTTP calls it
+    """What somebody asks for makes no sense. The text is for them, and repeats nothing that they sent."""
 
 
 class Unauthorised(EarshotError):  # noqa: N818 - what HTTP calls it

@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.cold_start import ColdStart
 from shared.declaration import DeclaredSubscription
-from shared.errors import GraphApiError, GraphProtocolError, StorageError
+from shared.errors import GraphApiError, GraphProtocolError, StorageError, UserSignedOut
 from shared.graph.addresses import Addresses
 from shared.graph.client_state import Delivery, mint_client_state
 from shared.graph.encrypted_content import EncryptionKey
@@ -51,6 +51,11 @@ _SAVE_PAUSES: Final = (0.2, 1.0, 3.0)
 _NOT_FOUND, _CONFLICT = 404, 409
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_AT_ONCE: Final = timedelta(seconds=1)
+
+Farewell = Callable[[str], Awaitable[None]]
+"""Removes what is kept for the person whose subscription this was, by its name. Done twice, it is the same. Raises StorageError."""
+
 _NO_KEY = Refusal(
     problem="there is no current encryption key where ENCRYPTION_KEYS points, and it wants resource data",
     wait=timedelta(minutes=5),
@@ -66,7 +71,7 @@ _FALSE_404 = Refusal(
 class Executor:
     """Carries out actions, a few at a time; what fails is written to its row and tried again later."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another thing outside
         self,
         *,
         graph: Graph,
@@ -77,6 +82,7 @@ class Executor:
         client_state_key: bytes,
         now: Clock,
         own_endpoint: OwnEndpoint | None = None,
+        farewell: Farewell | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -86,6 +92,7 @@ class Executor:
         self._tenant_id = tenant_id
         self._client_state_key = client_state_key
         self._now = now
+        self._farewell = farewell
         self._cold_start = ColdStart(own_endpoint)
         self._hub_trial = HubTrial(graph=graph, addresses=addresses, now=now)
 
@@ -193,7 +200,7 @@ class Executor:
         headers = id_headers(immutable_ids=intent.immutable_ids)
         body = self._ask(intent, key)
         made = await self._graph.request(
-            "POST", "/subscriptions", body=body, headers=headers, tenant_id=intent.tenant_id
+            "POST", "/subscriptions", body=body, headers=headers, tenant_id=intent.tenant_id, actor=intent.actor
         )
         return read_subscription(made)
 
@@ -249,7 +256,8 @@ class Executor:
             if named is None:
                 return next(iter(await self._orphans.of(intent)), None)
             path = f"/subscriptions/{named[0]}"
-            found = read_subscription(await self._graph.request("GET", path, tenant_id=intent.tenant_id))
+            answer = await self._graph.request("GET", path, tenant_id=intent.tenant_id, actor=intent.actor)
+            found = read_subscription(answer)
         except (GraphApiError, GraphProtocolError):
             return None
         taken = any(row.subscription_id == found.subscription_id for row in await self._store.list())
@@ -267,7 +275,7 @@ class Executor:
         try:
             body = {**renewal_body(expires=expires, key=key), **self._hub_trial.undone(leased)}
             path = f"/subscriptions/{leased.subscription_id}"
-            answer = await self._graph.request("PATCH", path, body=body, tenant_id=leased.tenant_id)
+            answer = await self._graph.request("PATCH", path, body=body, tenant_id=leased.tenant_id, actor=leased.actor)
             renewed = read_subscription(answer)
         except GraphApiError as problem:
             if problem.status == _NOT_FOUND and self._judge(leased, problem).kind != "mailbox-gone":
@@ -289,7 +297,8 @@ class Executor:
     async def _look_again(self, leased: LiveSubscription, action: Renew, key: EncryptionKey | None) -> Result:
         """Recreate a subscription only if Graph says twice that it is gone."""
         try:
-            await self._graph.request("GET", f"/subscriptions/{leased.subscription_id}", tenant_id=leased.tenant_id)
+            path = f"/subscriptions/{leased.subscription_id}"
+            await self._graph.request("GET", path, tenant_id=leased.tenant_id, actor=leased.actor)
         except GraphApiError as problem:
             if problem.status != _NOT_FOUND:
                 return await self._put_off(leased, self._judge(leased, problem))
@@ -345,8 +354,13 @@ class Executor:
         problem = await self._delete_at_graph(row)
         if problem is None and _may_have_orphan(row):
             problem = await self._delete_orphans(row)
-        if problem is not None:
+        if problem is not None and not isinstance(problem, UserSignedOut):
             return await self._put_off(row, _not_about_it(self._judge(row, problem)))
+        if problem is not None:  # nobody is left who could delete it, and nobody hears what it brings
+            fields = {"name": row.name, "subscriptionId": row.subscription_id or "none", "expires": str(row.expires)}
+            log_line(_LOGGER, logging.WARNING, "a subscription is left to expire: its person has signed out", fields)
+        if row.actor and self._farewell is not None:
+            await self._farewell(row.name)  # before the row is gone, without which nobody would come back for the rest
         return settled(row, row if await self._store.remove(row) else None, "deleted")
 
     async def _retire(self, row: LiveSubscription, outcome: str) -> Result:
@@ -367,7 +381,7 @@ class Executor:
         for subscription_id in filter(None, (row.former_id, row.subscription_id)):
             path = f"/subscriptions/{subscription_id}"
             try:
-                await self._graph.request("DELETE", path, tenant_id=row.tenant_id)
+                await self._graph.request("DELETE", path, tenant_id=row.tenant_id, actor=row.actor)
             except GraphApiError as problem:
                 then = self._judge(row, problem).then
                 if then != "done" and not (then == "look" and await self._is_gone(row, path)):
@@ -388,7 +402,7 @@ class Executor:
     async def _is_gone(self, row: LiveSubscription, path: str) -> bool:
         """Look whether a subscription whose deletion failed is there."""
         try:
-            await self._graph.request("GET", path, tenant_id=row.tenant_id)
+            await self._graph.request("GET", path, tenant_id=row.tenant_id, actor=row.actor)
         except GraphApiError as problem:
             return problem.status == _NOT_FOUND
         return False
@@ -424,7 +438,8 @@ class Executor:
     async def _put_off(self, row: LiveSubscription, refusal: Refusal) -> Result:
         again = self._now() + refusal.wait
         refused = refusal.definite and not row.subscription_id
-        later = replace(row, problem=refusal.problem, not_before=again, refused=refused)
+        leaving = row.leaving or refusal.then == "leave"
+        later = replace(row, problem=refusal.problem, not_before=again, refused=refused, leaving=leaving)
         if await self._store.save(later) is None:
             return overtaken(row)
         return Result(
@@ -436,6 +451,8 @@ class Executor:
         )
 
     def _judge(self, row: LiveSubscription, problem: GraphApiError | GraphProtocolError) -> Refusal:
+        if isinstance(problem, UserSignedOut):
+            return Refusal(problem=str(problem), wait=_AT_ONCE, definite=True, kind="signed-out", then="leave")
         if isinstance(problem, GraphApiError):
             return read_refusal(problem, attempts=row.attempts)
         return Refusal(problem=str(problem), wait=_LEASE, definite=False)
@@ -483,6 +500,7 @@ def _intend(
         notification_query_options=declared.notification_query_options,
         lifetime_minutes=declared.lifetime_minutes,
         tenant_id=declared.tenant_id,
+        actor=declared.actor,
         former_id=row.former_id if row else "",
         expires=row.expires if row and row.former_id else None,
         digest=digest,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from shared.declaration import USER, Declaration, DeclaredSubscription
+from shared.declaration import CONNECTED, USER, Declaration, DeclaredSubscription
 from shared.graph.subscription import LiveSubscription
 
 
@@ -22,12 +22,12 @@ def expand(
 ) -> tuple[DeclaredSubscription, ...]:
     """Give every subscription that is declared, entries for many users as their instances.
 
-    ``members`` are the users of a group by what its entry has as ``members_of``. Where nothing is known of a group, its instances are those that live: not to know is no reason to delete.
+    Who has connected a mailbox is known by the rows. ``members`` are the users of a group by what its entry has as ``members_of``. Where nothing is known of a group, its instances are those that live: not to know is no reason to delete.
     """
     rows = _rows_by_entry(live)
     return tuple(
         instance
-        for each in declaration.subscriptions
+        for each in (*declaration.subscriptions, CONNECTED)
         for instance in _instances(each, members, rows.get(each.name, ()))
     )
 
@@ -36,7 +36,8 @@ def instance_of(declared: DeclaredSubscription, row: LiveSubscription | None) ->
     """Give the instance that a row belongs to, from nothing but its entry and the row; an ordinary one as it is."""
     if declared.for_each is None or row is None:
         return declared
-    return replace(declared, name=row.name, resource=row.resource, for_each=None)
+    tenant_id = row.tenant_id if declared.for_each.connected else declared.tenant_id
+    return replace(declared, name=row.name, resource=row.resource, for_each=None, tenant_id=tenant_id, actor=row.actor)
 
 
 def _instances(
@@ -45,7 +46,7 @@ def _instances(
     whom = declared.for_each
     if whom is None:
         yield declared
-    elif whom.group and declared.members_of not in members:
+    elif whom.connected or (whom.group and declared.members_of not in members):
         yield from (instance_of(declared, row) for row in rows)
     else:
         users = {user.lower(): user for user in (members[declared.members_of] if whom.group else whom.users)}

@@ -83,7 +83,8 @@ class KnownSubscriptions:
 
 
 def _know(entry: DeclaredSubscription, row: LiveSubscription | None, looked: datetime) -> _Known:
-    generation = row.generation if row else -1
+    # who has disconnected a mailbox hears nothing more of it, also while its subscription is still being deleted
+    generation = row.generation if row and not row.leaving else -1
     return _Known(generation, looked, entry, row, instance_of(entry, row))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from shared.change import Change
@@ -200,7 +201,7 @@ class Opener:
             key=key_of(opened, version, deleted=deleted),
             notification=opened.notification.raw,
             content=opened.content,
-            _fetch=self.fetch_immutable if opened.subscription.immutable_ids else self.fetch,
+            _fetch=partial(self._fetch, opened.subscription),
         )
         return bool(version) or deleted or not any(route.registration.content for route in routes)
 
@@ -213,18 +214,18 @@ class Opener:
         change.deleted = fetched.deleted
         change.key = key_of(fetched, change.version, deleted=change.deleted)
 
-    async def fetch(self, change: Change) -> None:
-        """Get a change's resource from Graph; 404 says that it is gone. Raises GraphApiError for other refusals."""
-        await self._fetch(change, None)
+    async def _fetch(self, subscription: DeclaredSubscription, change: Change) -> None:
+        """Get a change's resource from Graph, as whoever is subscribed and with ids of the kind that its notification carried.
 
-    async def fetch_immutable(self, change: Change) -> None:
-        """Get a change's resource from Graph with ids of the kind that its notification carried."""
-        await self._fetch(change, id_headers(immutable_ids=True))
-
-    async def _fetch(self, change: Change, headers: Mapping[str, str] | None) -> None:
+        404 says that it is gone. Raises GraphApiError for other refusals.
+        """
         try:
             change.content = await self.graph.request(
-                "GET", change.resource.path, headers=headers, tenant_id=change.tenant_id
+                "GET",
+                change.resource.path,
+                headers=id_headers(immutable_ids=subscription.immutable_ids) or None,
+                tenant_id=change.tenant_id,
+                actor=subscription.actor,
             )
             change.fetched = True
         except GraphApiError as refusal:

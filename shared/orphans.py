@@ -26,9 +26,8 @@ class Orphans:
 
         Raises GraphApiError, GraphProtocolError and StorageError.
         """
-        page, _ = await list_some(
-            self._graph, FIRST_PAGE, tenant_id=row.tenant_id
-        )  # the rest is left to the regular search
+        # the rest is left to the regular search
+        page, _ = await list_some(self._graph, FIRST_PAGE, tenant_id=row.tenant_id, actor=row.actor)
         listed = [each for each in map(read_subscription, page) if self.may_be_of(row, each)]
         if not listed:
             return ()

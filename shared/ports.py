@@ -182,7 +182,7 @@ class EncryptionKeys(Protocol):
 
 
 class Graph(Protocol):
-    """Requests to Microsoft Graph, signed in as the app in one tenant. Paths are relative to ``/v1.0``."""
+    """Requests to Microsoft Graph, as the app in one tenant or as somebody who lets it act for them. Paths are relative to ``/v1.0``."""
 
     async def request(
         self,
@@ -192,10 +192,12 @@ class Graph(Protocol):
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         tenant_id: str = "",
+        actor: str = "",
     ) -> Mapping[str, Any]:
         """Make one request; the JSON object answered, empty for 204. Without ``tenant_id`` it is made in GRAPH_TENANT_ID.
 
-        Raises GraphApiError for every refusal, with status 0 when Graph could not be reached.
+        ``actor`` is ``user:<object id>``, or empty for the app. Raises GraphApiError for every refusal, with status 0 when Graph could
+        not be reached, and UserSignedOut where that person lets us act for them no longer.
         """
         ...
 

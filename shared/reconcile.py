@@ -167,7 +167,8 @@ def plan(
     ``forced`` names subscriptions that Graph wants reauthorized, ``removed`` those that it says it has ended.
     """
     rows = {row.name: row for row in live}
-    wanted = {each.name: each for each in declared}
+    leaving = {name for name, row in rows.items() if row.leaving}
+    wanted = {each.name: each for each in declared if each.name not in leaving}
     deletions = [Delete(row=row) for name, row in rows.items() if name not in wanted and not _waits(row, now)]
     others: list[tuple[datetime, Action]] = []
     for name, each in wanted.items():
@@ -196,7 +197,8 @@ def due_at(row: LiveSubscription) -> datetime:
     if row.not_before is not None:
         return row.not_before
     point = renewal_point(row)
-    if not row.subscription_id or row.former_id or row.owed or row.attempts or point is None:
+    unsettled = row.former_id or row.owed or row.attempts or row.leaving
+    if not row.subscription_id or unsettled or point is None:
         return AT_ONCE
     return min(point, _sweep_point(row) or point)
 

@@ -16,14 +16,16 @@ _PAGES: Final = 20
 """At a time: an app may list 25 pages in 20 seconds (https://learn.microsoft.com/graph/throttling-limits, 2026-09)."""
 
 
-async def list_some(graph: Graph, path: str, *, tenant_id: str) -> tuple[Sequence[Mapping[str, Any]], str]:
+async def list_some(
+    graph: Graph, path: str, *, tenant_id: str, actor: str = ""
+) -> tuple[Sequence[Mapping[str, Any]], str]:
     """Read some pages of a tenant's list from ``path`` on; the subscriptions, and where the list goes on, empty at its end.
 
     Raises GraphApiError, and GraphProtocolError for what is no page of it.
     """
     listed: list[Mapping[str, Any]] = []
     for _ in range(_PAGES):
-        page = await graph.request("GET", path, tenant_id=tenant_id)
+        page = await graph.request("GET", path, tenant_id=tenant_id, actor=actor)
         if not isinstance(page.get("value"), list):
             raise GraphProtocolError("a page of the list of subscriptions has no value")
         listed += [each for each in page["value"] if isinstance(each, dict)]

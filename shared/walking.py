@@ -114,7 +114,7 @@ class Walker:
     async def _id_of(self, lap: Lap, user: str) -> str:
         try:
             path = f"/users/{quote(user, safe='@')}?$select=id"
-            answer = await self.graph.request("GET", path, tenant_id=lap.row.tenant_id)
+            answer = await self.graph.request("GET", path, tenant_id=lap.row.tenant_id, actor=lap.row.actor)
         except GraphApiError as refusal:
             if not _is_definite(refusal):
                 raise Interrupted(_pause(lap, refusal), str(refusal)) from refusal
@@ -238,7 +238,9 @@ class Walker:
         preferred = (*id_headers(immutable_ids=lap.immutable).values(), f"odata.maxpagesize={_PAGE_SIZE}")
         headers = {"Prefer": ", ".join(preferred)}
         try:
-            return await self.graph.request("GET", path, headers=headers, tenant_id=lap.row.tenant_id)
+            return await self.graph.request(
+                "GET", path, headers=headers, tenant_id=lap.row.tenant_id, actor=lap.row.actor
+            )
         except ValueError as problem:
             raise GraphProtocolError("Graph gave a link that leads away from it") from problem
 

@@ -1,4 +1,4 @@
-"""Requests to Microsoft Graph as the app: `requests` in threads of its own.
+"""Requests to Microsoft Graph, as the app or as a person: `requests` in threads of its own.
 
 No retries but one after 401, and no redirects: how long to wait and what a refusal means is the caller's to decide.
 https://learn.microsoft.com/graph/errors (2026-03)
@@ -8,19 +8,25 @@ import asyncio
 import contextvars
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.adapters.credential import Credential
-from shared.errors import GraphApiError
+from shared.errors import GraphApiError, UserSignedOut
 
 if TYPE_CHECKING:
     import requests  # otherwise in the threads, on first use: it costs a cold start 50 ms
 
+_T = TypeVar("_T")
+
+UserTokenSource = Callable[[str, str], Awaitable[str]]
+"""Gives a token of the person with this object id; another one than the second, if that was refused. Raises UserSignedOut."""
+
+_USER: Final = "user:"
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 30.0
 _CREATE_SECONDS: Final = 45.0
@@ -38,11 +44,20 @@ class GraphApi:
     those must not keep everybody else from the loop's few threads.
     """
 
-    def __init__(self, *, endpoint: str, credential: Credential, scope: str, verify: str | bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        credential: Credential,
+        scope: str,
+        verify: str | bool = True,
+        users: UserTokenSource | None = None,
+    ) -> None:
         self._base = f"{endpoint.rstrip('/')}/v1.0"
         self._credential = credential
         self._scope = scope
         self._verify = verify
+        self._users = users
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="graph")
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -55,13 +70,39 @@ class GraphApi:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         tenant_id: str = "",
+        actor: str = "",
     ) -> Mapping[str, Any]:
         """Make one request. Raises ValueError for a path that is not relative, else as the port says."""
         url = f"{self._base}/{_relative(path)}"
         what = f"{method} /{path.strip('/').partition('?')[0]}"
+        if actor:
+            return await self._request_as(actor, method, url, what, body, headers)
         credential = self._credential.of(tenant_id)
-        run = partial(contextvars.copy_context().run, self._request, method, url, what, body, headers, credential)
+        return await self._in_thread(partial(self._request, method, url, what, body, headers, credential))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        run = partial(contextvars.copy_context().run, work)
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def _request_as(  # noqa: PLR0917 - as below
+        self,
+        actor: str,
+        method: str,
+        url: str,
+        what: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Mapping[str, Any]:
+        """Make one request as a person, whose token never is the app's, whatever happens."""
+        user_id = actor.removeprefix(_USER)
+        if self._users is None or user_id == actor or not user_id:
+            raise UserSignedOut("this app acts for nobody: TOKEN_CACHE_KEY is missing")
+        token = await self._users(user_id, "")
+        response = await self._in_thread(partial(self._send, method, url, what, body, headers, token=token))
+        if response.status_code == _UNAUTHORIZED:
+            token = await self._users(user_id, token)
+            response = await self._in_thread(partial(self._send, method, url, what, body, headers, token=token))
+        return _read_answer(what, response)
 
     def close(self) -> None:
         """Let go of threads and connections; a request that has begun is waited for."""

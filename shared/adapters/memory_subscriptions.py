@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.declaration import Declaration
-from shared.errors import GraphApiError, KeysUnavailable, StorageError
+from shared.errors import GraphApiError, KeysUnavailable, StorageError, UserSignedOut
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.ports import Comparison
@@ -150,7 +150,8 @@ class MemoryGraph:
 
     ``lost_answers`` counts requests by method whose answer gets lost although Graph has done what it was asked for.
     ``pages`` are what it answers to a GET of anything else, by path. ``asked_in`` has the tenant of each request; a
-    subscription is there in the tenant in which it was made, and nowhere else.
+    subscription is there in the tenant in which it was made, and nowhere else. ``asked_as`` has the actor of each; of those who are
+    ``signed_out`` nothing is taken, and what one has made is there for nobody else.
     """
 
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -158,7 +159,11 @@ class MemoryGraph:
     preferences: list[str] = field(default_factory=list)
     requests: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     asked_in: list[str] = field(default_factory=list)
-    tenants: dict[str, str] = field(default_factory=dict)
+    asked_as: list[str] = field(default_factory=list)
+    signed_out: set[str] = field(default_factory=set)
+    tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The tenant and the actor of each subscription."""
+
     troubles: dict[str, list[GraphApiError]] = field(default_factory=dict)
     lost_answers: dict[str, int] = field(default_factory=dict)
     before: Callable[[str, str], None] = lambda _method, _path: None
@@ -171,27 +176,31 @@ class MemoryGraph:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         tenant_id: str = "",
+        actor: str = "",
     ) -> Mapping[str, Any]:
         """Answer as Graph does, after whatever trouble was ordered."""
         if method == "POST":
             self.preferences.append((headers or {}).get("Prefer", ""))
         self.requests.append((method, path, dict(body or {})))
         self.asked_in.append(tenant_id)
+        self.asked_as.append(actor)
         self.before(method, path)
+        if actor in self.signed_out:
+            raise UserSignedOut("they have withdrawn what they had allowed", code="invalid_grant")
         if self.troubles.get(method):
             raise self.troubles[method].pop(0)
         if method == "POST":
-            answer = self._create(body or {}, tenant_id)
+            answer = self._create(body or {}, (tenant_id, actor))
         else:
-            answer = self._touch(method, path, body or {}, tenant_id)
+            answer = self._touch(method, path, body or {}, (tenant_id, actor))
         if self.lost_answers.get(method, 0):
             self.lost_answers[method] -= 1
             raise GraphApiError(f"{method} {path}", status=0, message="ReadTimeout")
         return answer
 
-    def _create(self, body: Mapping[str, Any], tenant_id: str) -> Mapping[str, Any]:
+    def _create(self, body: Mapping[str, Any], owner: tuple[str, str]) -> Mapping[str, Any]:
         for subscription_id, there in self.subscriptions.items():
-            if self.tenants.get(subscription_id, "") != tenant_id:
+            if self._owner(subscription_id) != owner:
                 continue
             if there["resource"] == body["resource"] and there["changeType"] == body["changeType"]:
                 raise GraphApiError(
@@ -202,17 +211,20 @@ class MemoryGraph:
                 )
         subscription_id = str(uuid.uuid4())
         self.subscriptions[subscription_id] = {**body, "id": subscription_id}
-        self.tenants[subscription_id] = tenant_id
+        self.tenants[subscription_id] = owner
         return dict(self.subscriptions[subscription_id])
 
-    def _touch(self, method: str, path: str, body: Mapping[str, Any], tenant_id: str) -> Mapping[str, Any]:
+    def _owner(self, subscription_id: str) -> tuple[str, str]:
+        return self.tenants.get(subscription_id, ("", ""))
+
+    def _touch(self, method: str, path: str, body: Mapping[str, Any], owner: tuple[str, str]) -> Mapping[str, Any]:
         if method == "GET" and path in self.pages:
             return self.pages[path]
         if method == "GET" and path == "/subscriptions":
-            mine = [each for key, each in self.subscriptions.items() if self.tenants.get(key, "") == tenant_id]
+            mine = [each for key, each in self.subscriptions.items() if self._owner(key) == owner]
             return {"value": [each | {"clientState": None} for each in mine]}
         there = self.subscriptions.get(path.removeprefix("/subscriptions/"))
-        if there is None or self.tenants.get(there["id"], "") != tenant_id:
+        if there is None or self._owner(there["id"]) != owner:
             raise GraphApiError(f"{method} {path}", status=404, code="ResourceNotFound", message="not found")
         if method == "DELETE":
             del self.subscriptions[there["id"]]

@@ -41,9 +41,10 @@ _TEXTS: Final = (
     "owed",
     "tenant_id",
     "lifecycle",
+    "actor",
 )
 _NUMBERS: Final = ("generation", "attempts", "lifetime_minutes")
-_FLAGS: Final = ("include_resource_data", "immutable_ids", "refused")
+_FLAGS: Final = ("include_resource_data", "immutable_ids", "refused", "leaving")
 _TIMES: Final = ("expires", "created", "renewed", "not_before", "owed_since", "swept", "indexed")
 _TOGETHER: Final = 16
 _STALE: Final = timedelta(hours=1)

@@ -35,10 +35,11 @@ Kind = Literal[
     "unsure",  # nobody knows whether it was done
     "unavailable",  # Graph, or what is behind it, cannot do it now
     "refused",  # a no that no row explains
+    "signed-out",  # whose subscription it is lets us act for them no longer
 ]
-Next = Literal["again", "look", "done", "recreate", "report"]
+Next = Literal["again", "look", "done", "recreate", "report", "leave"]
 """Ask again after the wait; look first whether it was done; count it as done; make the subscription anew once a second look
-has confirmed that it is gone; tell people, who alone can change it, and ask again seldom."""
+has confirmed that it is gone; tell people, who alone can change it, and ask again seldom; end it, because nobody wants it."""
 
 _STANDSTILL = timedelta(hours=1)
 _CONFIGURATION_PAUSE = timedelta(minutes=15)

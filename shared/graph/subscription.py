@@ -54,7 +54,9 @@ class LiveSubscription:
     counts recreations and is part of the clientState; ``refused`` says that Graph's last answer to a creation was a
     definite no, so that its generation was never used. Until ``not_before`` nobody touches the subscription: somebody is
     at it (``problem`` is empty), or it waits after a failure. ``lifetime_minutes`` is what was declared when it was last
-    made or renewed, 0 for the longest. ``lifecycle`` is where its lifecycle events come, empty for the webhook. ``tenant_id`` is empty for our own tenant. ``former_id`` is the subscription that this one takes over from, still to be
+    made or renewed, 0 for the longest. ``lifecycle`` is where its lifecycle events come, empty for the webhook. ``tenant_id`` is
+    empty for our own tenant. ``actor`` is as whom Graph is asked, ``user:<object id>``, empty for the app; ``leaving`` says that this
+    person does not want it any more, or lets us act for them no longer. ``former_id`` is the subscription that this one takes over from, still to be
     deleted; until this one exists, ``expires`` is the former one's. ``owed`` is why a catch-up has still to be ordered, for
     what changed after ``owed_since``; ``swept`` is when one was last ordered. ``indexed`` is the store's: for when its index
     has the row looked at next.
@@ -76,6 +78,8 @@ class LiveSubscription:
     notification_query_options: str = ""
     lifetime_minutes: int = 0
     tenant_id: str = ""
+    actor: str = ""
+    leaving: bool = False
     former_id: str = ""
     digest: str = ""
     problem: str = ""

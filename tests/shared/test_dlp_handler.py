@@ -24,6 +24,7 @@ from shared.finding_reading import FindingReading
 from shared.findings import FindingQuery, ListedFinding, MessageState
 from shared.graph.resource import Resource, read_resource
 from shared.handlers import dlp as module
+from shared.live_messages import LiveMessages
 from shared.ports import Target
 from shared.routing import HandlerChoice, Route, route
 from tests.builders import CHANNEL, NOW, TEAM, TENANT
@@ -80,8 +81,9 @@ class Graph:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         tenant_id: str = "",
+        actor: str = "",
     ) -> Mapping[str, Any]:
-        assert (method, headers, tenant_id) == ("PATCH", None, TENANT)
+        assert (method, headers, tenant_id, actor) == ("PATCH", None, TENANT, "")
         if self.troubles:
             raise self.troubles.pop(0)
         self.bodies.append((path, body or {}))
@@ -125,6 +127,7 @@ class Bench:
             rules=self._rules,
             graph=self.graph,
             target=self._target,
+            live=LiveMessages(None, lambda: self.now),
             options=self.options,
         )
 

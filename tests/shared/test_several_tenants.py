@@ -221,7 +221,7 @@ async def test_our_own_tenant_may_become_another_and_those_that_name_theirs_stay
     """Whoever moves GRAPH_TENANT_ID on names the old tenant in the entries that belong there, and nothing is recreated."""
     await world.tick(MAIL)
     [made] = world.graph.subscriptions
-    world.graph.tenants[made] = HOME  # where it is, whatever our own tenant is called
+    world.graph.tenants[made] = (HOME, "")  # where it is, whatever our own tenant is called
     world.home, world.now = OTHER, world.now + timedelta(days=5)
 
     await world.tick(replace(MAIL, tenant_id=HOME))
