@@ -11,6 +11,7 @@ PARTS = {
     "azurite": "run the Azure Storage emulator",
     "eventhubs": "run an Event Hubs namespace",
     "keyvault": "run a Key Vault",
+    "signalr": "run an Azure SignalR Service in serverless mode",
     "demo": "run everything, let people chatter, and report what arrived",
     "up": "run everything and keep it running",
     "learn": "walk through docs/learn.md, a step for each press of Enter",

@@ -136,6 +136,16 @@ def make_credential(settings: Settings, *, now: Callable[[], float] = time.time)
     )
 
 
+def own_identity(settings: Settings) -> TokenSource:
+    """Give what fetches the app's tokens for Azure's own services: its managed identity, unless the registration signs in by itself.
+
+    With ``federated`` it is the identity: the registration may live in another tenant than the service.
+    """
+    if settings.graph_credential in {"client-secret", "client-certificate"}:
+        return _make_source(settings, time.time, settings.graph_tenant_id)
+    return _managed_identity(settings)
+
+
 def only_home(settings: Settings) -> str:
     """Say why the app cannot sign in to other tenants than its own; empty where it can.
 
