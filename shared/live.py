@@ -8,6 +8,7 @@ Not here: who may join (`shared.membership`), and the service itself (`shared.ad
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -61,14 +62,14 @@ def groups_to_join(feed: str, now: datetime) -> Sequence[tuple[str, timedelta]]:
 
 
 def renew_after(now: datetime, *, chance: float) -> timedelta:
-    """Say when a caller has to negotiate again, to be in the next group before it is spoken to.
+    """Say in how many whole seconds a caller has to negotiate again, to be in the next group before it is spoken to.
 
     ``chance`` in [0, 1) spreads the callers over the first half of the last minute. Whoever comes in that minute has joined the
     next group already, and renews in the one after.
     """
     left = _left(now)
     late = left - LATE if left > LATE else left + EPOCH - LATE
-    return late + LATE * _RENEWED_WITHIN * chance
+    return timedelta(seconds=math.ceil((late + LATE * _RENEWED_WITHIN * chance).total_seconds()))
 
 
 def feed_message(feed: str, position: int, change: Mapping[str, Any]) -> Mapping[str, Any]:

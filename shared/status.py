@@ -11,6 +11,7 @@ from shared.gaps import print_gaps
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
 from shared.key_watch import KeyWatch
+from shared.live_watch import LiveWatch
 from shared.ports import Clock, Comparison, Declared, GapStore, HubMark, HubMarks, SubscriptionStore
 from shared.silence import Silence, print_polled
 
@@ -23,7 +24,8 @@ class Status:
     """The parts by name: an empty tuple for one that runs, else what keeps it from running.
 
     ``declared`` is None where no part runs that needs the subscriptions file. ``client_state_key`` is the fingerprint of
-    CLIENT_STATE_KEY. ``absent`` says of parts that nobody asked for what to do to have them. ``marks`` is None without a hub.
+    CLIENT_STATE_KEY. ``absent`` says of parts that nobody asked for what to do to have them. ``marks`` is None without a hub,
+    ``live`` without SignalR.
     """
 
     parts: Mapping[str, tuple[str, ...]]
@@ -35,6 +37,7 @@ class Status:
     gaps: GapStore | None = None
     silence: Silence | None = None
     marks: HubMarks | None = None
+    live: LiveWatch | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def health(self) -> tuple[int, str]:
@@ -67,6 +70,8 @@ class Status:
             }
         if self.keys is not None:
             body["encryption"] = dict(await self.keys.report())
+        if self.live is not None:
+            body["live"] = dict(self.live.report())
         if self.store is not None:
             try:
                 rows = await self.store.list()
