@@ -51,7 +51,18 @@ async def test_a_token_is_found_as_http_allows_it_to_be_written(header: str, sch
         {"Authorization": "Bearer é"},
         {"X-MS-CLIENT-PRINCIPAL-ID": USER},
     ],
-    ids=str,
+    ids=(
+        "nothing",
+        "empty",
+        "no token",
+        "a space",
+        "no scheme",
+        "another scheme",
+        "two tokens",
+        "two headers in one",
+        "not ASCII",
+        "the platform's header",
+    ),
 )
 async def test_without_one_token_nobody_is_let_in(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthorised):
