@@ -92,7 +92,7 @@ def read_host_json(text: str, environ: Mapping[str, str]) -> HostOptions:
             _override(tree, name.lower().removeprefix(OVERRIDE_PREFIX).split("__"), value)
     try:
         return _options(tree)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise HostJsonError(f"host.json: {error}") from error
 
 
@@ -118,7 +118,7 @@ def _options(tree: Mapping[str, Any]) -> HostOptions:
     return HostOptions(
         route_prefix=str((extensions.get("http") or {}).get("routeprefix", "api")).strip("/"),
         queues=_queue_options(extensions.get("queues") or {}),
-        event_hubs=_event_hub_options(extensions.get("eventhubs") or {}),
+        event_hubs=_event_hub_options(_section(extensions, "eventHubs")),
         function_timeout=None if timeout == NO_TIMEOUT else read_time_span(timeout),
         log_levels={name: LOG_LEVELS[str(level).lower()] for name, level in levels.items()},
     )
@@ -157,7 +157,7 @@ def _event_hub_options(section: Mapping[str, Any]) -> EventHubOptions:
     if read["minEventBatchSize"] > read["maxEventBatchSize"]:
         raise ValueError("minEventBatchSize is larger than maxEventBatchSize")
     wait = _span(section, "maxWaitTime", default.max_wait_time)
-    if not timedelta(0) <= wait <= LONGEST_WAIT:
+    if wait > LONGEST_WAIT:
         raise ValueError(f"maxWaitTime is at most {LONGEST_WAIT}, not {wait}")
     return EventHubOptions(
         max_event_batch_size=read["maxEventBatchSize"],
@@ -165,7 +165,7 @@ def _event_hub_options(section: Mapping[str, Any]) -> EventHubOptions:
         max_wait_time=wait,
         batch_checkpoint_frequency=read["batchCheckpointFrequency"],
         prefetch_count=read["prefetchCount"],
-        start=_start(section.get("initialoffsetoptions") or {}),
+        start=_start(_section(section, "initialOffsetOptions")),
         load_balancing_update_interval=_span(
             section, "loadBalancingUpdateInterval", default.load_balancing_update_interval
         ),
@@ -175,9 +175,19 @@ def _event_hub_options(section: Mapping[str, Any]) -> EventHubOptions:
     )
 
 
+def _section(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = parent.get(name.lower()) or {}
+    if not isinstance(found, dict):
+        raise TypeError(f"{name} is an object, not {found!r}")
+    return found
+
+
 def _span(section: Mapping[str, Any], name: str, default: timedelta) -> timedelta:
     text = section.get(name.lower())
-    return default if text is None else read_time_span(str(text))
+    span = default if text is None else read_time_span(str(text))
+    if span < timedelta(0):
+        raise ValueError(f"{name} is not negative, as {text!r} is")
+    return span
 
 
 def _start(section: Mapping[str, Any]) -> str | datetime:

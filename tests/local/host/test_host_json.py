@@ -1,9 +1,13 @@
 """host.json, its defaults and its overrides."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.host.host_json import EventHubOptions, HostJsonError, HostOptions, QueueOptions, read_host_json
 from local.host.time_spans import read_span_or_seconds, read_time_span
@@ -68,6 +72,7 @@ def test_a_function_timeout_of_minus_one_is_none() -> None:
         '{"version": "2.0", "extensions": {"eventHubs": {"minEventBatchSize": 101}}}',
         '{"version": "2.0", "extensions": {"eventHubs": {"batchCheckpointFrequency": 0}}}',
         '{"version": "2.0", "extensions": {"eventHubs": {"maxWaitTime": "00:10:01"}}}',
+        '{"version": "2.0", "extensions": {"eventHubs": {"loadBalancingUpdateInterval": "-00:00:01"}}}',
         '{"version": "2.0", "extensions": {"eventHubs": {"initialOffsetOptions": {"type": "middle"}}}}',
         '{"version": "2.0", "extensions": {"eventHubs": {"initialOffsetOptions": {"type": "fromEnqueuedTime"}}}}',
     ],
@@ -106,6 +111,25 @@ def test_event_hubs_are_read_and_overridden() -> None:
         load_balancing_update_interval=timedelta(seconds=10),
         partition_ownership_expiration_interval=timedelta(seconds=4),
     )
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["00:00:05", "fromStart"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "enqueuedTimeUtc"]), inner),
+    max_leaves=5,
+)
+NAMES = ["maxEventBatchSize", "minEventBatchSize", "maxWaitTime", "batchCheckpointFrequency", "prefetchCount"]
+SPANS = ["initialOffsetOptions", "loadBalancingUpdateInterval", "partitionOwnershipExpirationInterval"]
+
+
+@given(anything | st.dictionaries(st.sampled_from([*NAMES, *SPANS]), anything))
+def test_whatever_is_said_of_event_hubs_is_options_or_an_error_of_host_json(section: Any) -> None:
+    text = json.dumps({"version": "2.0", "extensions": {"eventHubs": section}})
+    try:
+        options = read_host_json(text, {}).event_hubs
+    except HostJsonError:
+        return
+    assert 1 <= options.min_event_batch_size <= options.max_event_batch_size
 
 
 @pytest.mark.parametrize(
