@@ -29,8 +29,9 @@ FUNCTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     "webhook": frozenset({"notifications", "lifecycle"}),
     "processor": frozenset({"processor"}),
     "subscriptions": frozenset({"renewal", "subscription_work", "sweep", "manage_catch_up"}),
-    "feed": frozenset({"feeds", "feed_page"}),
+    "feed": frozenset({"manage_feeds", "manage_feed_page"}),
     "findings": frozenset({"findings", "findings_summary"}),
+    "live": frozenset({"feeds", "feed_page", "negotiate", "openapi"}),
     "event_hub": frozenset({"event_hub", "manage_event_hub"}),
 }
 """What each running part brings; a test holds it against the app."""
@@ -39,7 +40,9 @@ NEEDED: Final = ("webhook", "processor", "subscriptions", "feed")
 CLOSED: Final = (
     ("GET", "/api/status"),
     ("GET", "/api/feeds"),
-    ("GET", "/api/findings"),
+    ("POST", "/api/negotiate"),
+    ("GET", "/api/manage/feeds"),
+    ("GET", "/api/manage/findings"),
     ("POST", "/api/manage/catch-up?name=nobody"),
     ("GET", "/api/manage/event-hub"),
     ("GET", "/admin/functions"),
@@ -270,9 +273,9 @@ class Look:
             self.graph.ask("DELETE", f"{path}/{urllib.parse.quote(str(draft.get('id')), safe='')}")
 
     def _in_a_feed(self, subject: str) -> bool:
-        feeds = self.app.ask("GET", "/api/feeds").rows("feeds")
+        feeds = self.app.ask("GET", "/api/manage/feeds").rows("feeds")
         mail = [str(feed.get("id")) for feed in feeds if str(feed.get("kind")).startswith("mail")]
-        pages = (self.app.ask("GET", f"/api/feeds/{urllib.parse.quote(feed, safe='')}?top=20") for feed in mail)
+        pages = (self.app.ask("GET", f"/api/manage/feeds/{urllib.parse.quote(feed, safe='')}?top=20") for feed in mail)
         return any(subject.encode() in page.body for page in pages)
 
     def _listed(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.graph.resource import Resource
+from shared.live_messages import LiveMessages
 from shared.ports import Clock, FeedStore, FindingStore, Graph, Rules, Target
 
 
@@ -49,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What handlers may use. ``options`` is what the subscription's ``handlers`` list tells this handler.
+    """What handlers may use. ``live`` never fails, and does nothing where nobody wants live clients. ``options`` is what the subscription's ``handlers`` list tells this handler.
 
     ``rules`` gives a file of DLP rules by its path beside the subscriptions file, and raises SettingsError if it is not in order.
     """
@@ -60,4 +61,5 @@ class Services:
     rules: Callable[[str], Rules]
     graph: Graph
     target: Callable[[Mapping[str, Any]], Target]
+    live: LiveMessages
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -20,8 +20,20 @@ from typing import Any
 import azure.functions as func
 
 import shared.handlers
-from blueprints import eventhub, feed, findings, health, manage, processor, subscriptions, sweep, webhook
-from shared.adapters.credential import graph_scope, make_credential, only_home
+from blueprints import (
+    eventhub,
+    feed,
+    findings,
+    health,
+    manage,
+    negotiate,
+    openapi,
+    processor,
+    subscriptions,
+    sweep,
+    webhook,
+)
+from shared.adapters.credential import graph_scope, make_credential, only_home, own_identity
 from shared.adapters.feed_table import FeedTable
 from shared.adapters.finding_table import FindingTable
 from shared.adapters.graph_api import GraphApi
@@ -37,12 +49,16 @@ from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
 from shared.adapters.rule_files import RuleFiles
 from shared.adapters.scope_table import GapTable, ScopeTable
+from shared.adapters.signalr import SignalR
+from shared.adapters.signalr_access import read_access
 from shared.adapters.signing_keys import AuthorityKeys
 from shared.adapters.storage import PATIENT, PROMPT, Patience, Storage
 from shared.adapters.storage_queue import StorageQueue
 from shared.adapters.subscription_table import SubscriptionTable
 from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
+from shared.answers import PUBLIC, answer_json
+from shared.callers import Callers
 from shared.catch_up import CatchUp
 from shared.change import Services
 from shared.classifiers import find_classifiers
@@ -52,11 +68,13 @@ from shared.dispatch import find_handlers
 from shared.dlp.rules import read_rules
 from shared.dlp_options import read_dlp_options
 from shared.errors import SettingsError, StorageError
+from shared.feed_operations import FEED_OPERATIONS, FEED_SCHEMAS
 from shared.feed_reading import FeedReading
 from shared.finding_reading import FindingReading
 from shared.forwarding import read_endpoint
 from shared.graph.catalogue import find as find_resource
 from shared.graph.client_state import key_fingerprint
+from shared.graph.user_token import UserTokenJudge
 from shared.graph.validation_token import TokenJudge
 from shared.handling import Handling
 from shared.hub_check import HubCheck
@@ -65,6 +83,11 @@ from shared.keeping import Keeping
 from shared.key_watch import KeyWatch
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
+from shared.live_messages import LiveMessages
+from shared.live_watch import LiveWatch
+from shared.membership import Membership
+from shared.negotiation import Negotiation
+from shared.openapi import write_openapi
 from shared.opener import Opener
 from shared.oversize import Oversize
 from shared.pacing import PacedGraph
@@ -75,7 +98,7 @@ from shared.pull_mode import PullMode
 from shared.reception import Reception
 from shared.retrying import Schedule
 from shared.routing import HandlerChoice, Registration
-from shared.settings import PULL_MODE, Settings
+from shared.settings import LIVE, PULL_MODE, Settings
 from shared.silence import HeardRecorder, Silence
 from shared.status import Status
 from shared.storage_health import StorageHealth
@@ -84,6 +107,7 @@ from shared.sweep import Sweep
 from shared.telemetry import quieten_vendors
 from shared.tenants import Tenants
 from shared.token_check import TokenCheck
+from shared.user_feeds import UserFeeds
 
 _LOGGER = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +151,11 @@ class Composition:
             "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
             "findings": lambda: [findings.build(FindingReading(store=self.finding_table, now=utc_now))],
         }
-        absent = {"live": "live clients are not in this version"}
+        absent: dict[str, str] = {}
+        if self.settings.asks_for_live_clients:
+            makers["live"] = self._serve_users
+        else:
+            absent["live"] = f"live clients are not asked for: either of {', '.join(LIVE)} does that"
         if self.settings.asks_for_pull_mode:
             makers["event_hub"] = lambda: [eventhub.build(self.pull)]
         else:
@@ -157,6 +185,7 @@ class Composition:
             gaps=self.gap_table if self.settings.has_storage else None,
             silence=self.silence if self.settings.has_storage else None,
             marks=self.hub_marks if self.settings.has_storage and self.settings.asks_for_pull_mode else None,
+            live=self.live_if_any,
             absent=absent,
         )
         if self.settings.asks_for_pull_mode:  # also, and just then, where the part itself does not run
@@ -167,6 +196,10 @@ class Composition:
         kept = self.subscriptions
         return [subscriptions.build(kept), sweep.build(self.sweep), manage.build(kept)]
 
+    def _serve_users(self) -> list[func.Blueprint]:
+        description = answer_json(200, write_openapi(FEED_OPERATIONS, FEED_SCHEMAS), PUBLIC)
+        return [feed.build_for_users(self.user_feeds), negotiate.build(self.negotiation), openapi.build(description)]
+
     async def warm(self) -> None:
         """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
         await self.tokens.warm()
@@ -176,7 +209,7 @@ class Composition:
 
     async def close(self) -> None:
         """Let go of connections and threads, where something made any."""
-        for name in ("storage", "prompt_storage", "targets"):
+        for name in ("storage", "prompt_storage", "targets", "signalr"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
         if self.__dict__.get("oversize_storage"):
@@ -471,6 +504,7 @@ class Composition:
                 rules=self.rule_files,
                 graph=self.graph,
                 target=self.targets,
+                live=LiveMessages(self.live_if_any, utc_now),
             ),
             handler_timeout=self.settings.handler_timeout,
             now=utc_now,
@@ -478,6 +512,61 @@ class Composition:
         )
         heard = HeardRecorder(self.heard_table, utc_now)
         return Pipeline(opener=opener, handling=handling, keeping=self.keeping, heard=heard, now=utc_now)
+
+    # -- people -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def callers(self) -> Callers:
+        """Who calls, by the token that they show."""
+        judge = UserTokenJudge(
+            audiences=self.settings.api_audiences,
+            tenant_ids=self.settings.allowed_tenant_ids,
+            scope=self.settings.api_scope,
+        )
+        return Callers(judge, self.tokens, utc_now)
+
+    @cached_property
+    def membership(self) -> Membership:
+        """Who may see a feed."""
+        return Membership(self.graph, utc_now, home_tenant_id=self.settings.graph_tenant_id)
+
+    @cached_property
+    def signalr(self) -> SignalR:
+        """The service that holds our clients' connections. Raises SettingsError where it is not to be found."""
+        endpoint, signer = read_access(self.settings, own_identity)
+        return SignalR(endpoint, signer, now=utc_now, ca_bundle=ca_bundle(self.settings.environ))
+
+    @cached_property
+    def live(self) -> LiveWatch:
+        """The same, watched."""
+        return LiveWatch(self.signalr, utc_now)
+
+    @property
+    def live_if_any(self) -> LiveWatch | None:
+        """The same; None where part ``live`` does not run."""
+        if not self.settings.asks_for_live_clients or self.settings.missing("live"):
+            return None
+        try:
+            return self.live
+        except SettingsError:  # which the part itself tells of
+            return None
+
+    @cached_property
+    def user_feeds(self) -> UserFeeds:
+        """Feeds for the people who are in them."""
+        return UserFeeds(callers=self.callers, membership=self.membership, store=self.feed_table)
+
+    @cached_property
+    def negotiation(self) -> Negotiation:
+        """What lets people hear of changes."""
+        return Negotiation(
+            callers=self.callers,
+            membership=self.membership,
+            store=self.feed_table,
+            live=self.live,
+            now=utc_now,
+            chance=random.random,
+        )
 
     @cached_property
     def hub_marks(self) -> HubMarkTable:

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.graph.resource import Resource
-from shared.ports import FeedEntry, FeedSummary
+from shared.graph.timestamp import write_timestamp
+from shared.ports import FeedEntry, FeedLogRow, FeedSummary
 
 _FEED_ID = re.compile(r"f[a-z2-7]{24}")
 _KINDS: Mapping[str, str] = {"channels": "channel", "chats": "chat", "mailFolders": "mail folder", "users": "mailbox"}
@@ -35,6 +36,27 @@ def feed_id(container: Resource) -> str:
 def is_feed_id(text: str) -> bool:
     """Tell whether a text can be a feed's id, before anybody looks for it."""
     return _FEED_ID.fullmatch(text) is not None
+
+
+def print_feed(feed: FeedSummary) -> dict[str, Any]:
+    """Print a feed as the list of feeds has it."""
+    return {"id": feed.feed, "resource": feed.resource, "kind": feed.kind}
+
+
+def print_change(row: FeedLogRow) -> dict[str, Any]:
+    """Print a change as readers get it, by page or live."""
+    entry = row.entry
+    return {
+        "position": row.position,
+        "arrived": write_timestamp(row.arrived),
+        "changeType": row.change_type,
+        "id": entry.item,
+        "resource": entry.resource,
+        "version": entry.version,
+        "changed": write_timestamp(entry.changed) if entry.changed else None,
+        "deleted": entry.deleted,
+        "content": entry.content,
+    }
 
 
 def overtakes(entry: FeedEntry, known: FeedEntry) -> bool:

@@ -17,6 +17,7 @@ from shared.adapters.memory import (
 )
 from shared.adapters.memory_catch_up import MemoryGapStore, MemoryHeardStore, MemoryScopeStore
 from shared.adapters.memory_findings import MemoryFindingStore
+from shared.adapters.memory_live import MemoryLive
 from shared.adapters.memory_pull import MemoryHubMarks, MemoryOversizePayloads
 from shared.adapters.memory_subscriptions import MemoryDeclared, MemoryEncryptionKeys, MemorySubscriptionStore
 from shared.catch_up import CatchUp
@@ -29,6 +30,7 @@ from shared.intake import Policy
 from shared.keeping import Keeping
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
+from shared.live_messages import LiveMessages
 from shared.opener import Opener
 from shared.oversize import Oversize
 from shared.pipeline import Pipeline
@@ -78,6 +80,7 @@ class ServedGraph:
     troubles: list[Exception] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     tenants: list[str] = field(default_factory=list)
+    actors: list[str] = field(default_factory=list)
     preferences: list[str] = field(default_factory=list)
 
     async def request(
@@ -88,8 +91,10 @@ class ServedGraph:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         tenant_id: str = "",
+        actor: str = "",
     ) -> Mapping[str, Any]:
         assert (method, body) == ("GET", None)
+        self.actors.append(actor)
         self.paths.append(path)
         self.tenants.append(tenant_id)
         self.preferences.append((headers or {}).get("Prefer", ""))
@@ -134,6 +139,7 @@ class Stand:
         self.heard = HeardRecorder(self.heard_store, self.clock)
         self.graph = ServedGraph()
         self.target = MemoryTarget()
+        self.live = MemoryLive(now=self.clock)
         self.targets_asked: list[Mapping[str, Any]] = []
 
     def clock(self) -> datetime:
@@ -181,6 +187,7 @@ class Stand:
                 rules=self.rules.__getitem__,
                 graph=self.graph,
                 target=self._target,
+                live=LiveMessages(self.live, self.clock),
             ),
             handler_timeout=HANDLER_TIMEOUT,
             now=self.clock,

@@ -161,10 +161,10 @@ def read_dead_letters(connection_string: str) -> list[dict[str, Any]]:
 async def read_feeds(stage: Stage) -> list[dict[str, Any]]:
     """Read every row of every feed through the app's own API."""
     rows: list[dict[str, Any]] = []
-    for feed in (await stage.app("/api/feeds"))["feeds"]:
+    for feed in (await stage.app("/api/manage/feeds"))["feeds"]:
         position = 0
         while True:
-            page = await stage.app(f"/api/feeds/{feed['id']}?after={position}&top={_PAGE}")
+            page = await stage.app(f"/api/manage/feeds/{feed['id']}?after={position}&top={_PAGE}")
             rows += page["changes"]
             if "after" not in page:
                 break

@@ -14,14 +14,14 @@ _GUIDE = """\
 [bold green]Earshot is up.[/]
 
   the app           {host}/api/health   {host}/api/status
-  the feeds         {host}/api/feeds
+  the feeds         {host}/api/manage/feeds
   Microsoft 365     {graph}/     a page that shows what happens, and lets things happen
 
 Post a message by hand, and read it back:
 
   curl -s {graph}/_sim/post -d '{{"where": "{channel}", "text": "hello"}}'
-  curl -s {host}/api/feeds
-  curl -s '{host}/api/feeds/<id of a feed>?top=5'
+  curl -s {host}/api/manage/feeds
+  curl -s '{host}/api/manage/feeds/<id of a feed>?top=5'
 
 Let people chatter, let something happen that happens in real life, and see what the simulator thinks of the receiver:
 

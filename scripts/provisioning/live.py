@@ -109,7 +109,7 @@ class Live:
         return (
             f"is it well           {self._base}/health",
             f"each subscription    {self._host}/api/status     (x-functions-key: az functionapp keys list --name {app} --resource-group {group})",
-            f"what was heard       {self._host}/api/feeds      (the same key)",
+            f"what was heard       {self._host}/api/manage/feeds      (the same key)",
             f"logs, alerts         portal > {group} > Application Insights, and the workbook beside it",
             "change what is heard subscriptions.json, then azd deploy; a new resource may need a permission: azd provision first",
         )

@@ -1,7 +1,7 @@
-"""The feed: current state and a change log in order of arrival, for every Teams message and mail."""
+"""The feed: current state and a change log in order of arrival, for every Teams message and mail; whoever is connected is told."""
 
 from shared.change_key import read_changed, read_version
-from shared.feeds import entry_of, feed_of
+from shared.feeds import entry_of, feed_of, print_change
 from shared.handlers import Change, Services, on
 
 _CHANNEL_MESSAGES = "teams/{team}/channels/{channel}/messages/{message}"
@@ -28,4 +28,7 @@ async def feed(change: Change, services: Services) -> None:
         content=content,
         changed=changed,
     )
-    await services.feed.apply(feed_of(change.resource), entry)
+    into = feed_of(change.resource)
+    row = await services.feed.apply(into, entry)
+    if row is not None:  # after a crash in between nobody is told: clients see by the next position that they missed one
+        await services.live.to_feed(into.feed, row.position, print_change(row))

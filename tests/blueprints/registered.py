@@ -37,7 +37,19 @@ def trigger(function: Any) -> dict[str, Any]:
     return next(binding for binding in bindings(function) if binding["type"].lower().endswith("trigger"))
 
 
-def request(method: str = "POST", *, body: bytes = b"", params: Mapping[str, str] | None = None, **route: str) -> Any:
+def request(
+    method: str = "POST",
+    *,
+    body: bytes = b"",
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **route: str,
+) -> Any:
     return func.HttpRequest(
-        method=method, url="https://app.example/api/x", params=params or {}, route_params=route, body=body
+        method=method,
+        url="https://app.example/api/x",
+        params=params or {},
+        headers=headers or {},
+        route_params=route,
+        body=body,
     )

@@ -53,6 +53,7 @@ from shared.intake import Policy
 from shared.keeping import Keeping
 from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
+from shared.live_messages import LiveMessages
 from shared.opener import Opener
 from shared.oversize import Oversize
 from shared.pacing import PacedGraph
@@ -214,6 +215,7 @@ class App:
                 rules=lambda path: {}[path],
                 graph=life.graph,
                 target=lambda _: _Target(life.sink, now),
+                live=LiveMessages(None, now),
             ),
             handler_timeout=timedelta(seconds=60),
             now=now,

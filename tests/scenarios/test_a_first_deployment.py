@@ -123,11 +123,11 @@ async def _feeds_after_a_message(place: Place, port: int) -> list[str]:
             answer.raise_for_status()
 
         async def rows() -> list[str]:
-            async with http.get(f"http://127.0.0.1:{port}/api/feeds") as listed:
+            async with http.get(f"http://127.0.0.1:{port}/api/manage/feeds") as listed:
                 feeds: list[Mapping[str, Any]] = (await listed.json())["feeds"]
             if not feeds:
                 return []
-            async with http.get(f"http://127.0.0.1:{port}/api/feeds/{feeds[0]['id']}") as shown:
+            async with http.get(f"http://127.0.0.1:{port}/api/manage/feeds/{feeds[0]['id']}") as shown:
                 found = json.loads(await shown.text())
             return [each["content"]["body"]["content"] for each in found["changes"]]
 

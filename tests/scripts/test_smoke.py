@@ -51,7 +51,7 @@ def for_the_key(path: str, site: "Site") -> Reply:
         "/admin/functions": written([{"name": name} for name in BROUGHT]),
         "/admin/functions/renewal": Reply(202),
         "/api/status": written({"running": sorted(NEEDED), "subscriptions": [row]}),
-        "/api/feeds": written({"feeds": feeds}),
+        "/api/manage/feeds": written({"feeds": feeds}),
     }.get(path, written({"changes": changes}))
 
 
@@ -149,7 +149,7 @@ SPOILT: Mapping[str, tuple[str, Reply, str]] = {
     "answers a handshake with 202": ("POST /api/lifecycle", Reply(202, b"", "text/plain"), "handshake of lifecycle"),
     "takes whatever it is sent": ("POST /api/notifications", Reply(202), "nonsense"),
     "shows strangers its status": ("GET /api/status", written({"running": []}), "strangers"),
-    "shows strangers its feeds": ("GET /api/feeds", written({"feeds": []}), "strangers"),
+    "shows strangers its feeds": ("GET /api/manage/feeds", written({"feeds": []}), "strangers"),
     "lets strangers start a catch-up": ("POST /api/manage/catch-up", Reply(202), "strangers"),
     "lets strangers start a timer": ("POST /admin/functions/renewal", Reply(202), "strangers"),
     "has lost a function": ("GET /admin/functions", everything_but("sweep"), "functions"),
@@ -158,8 +158,8 @@ SPOILT: Mapping[str, tuple[str, Reply, str]] = {
     "says nothing of itself": ("GET /api/status", Reply(500), "functions"),
     "runs a part that nobody knows": ("GET /api/status", written({"running": [*NEEDED, "new"]}), "functions"),
     "takes another key for its timers": ("POST /admin/functions/renewal", Reply(403), "subscriptions"),
-    "hears nothing": ("GET /api/feeds/f-1", written({"changes": []}), "change"),
-    "has no feed of mail": ("GET /api/feeds", written({"feeds": []}), "change"),
+    "hears nothing": ("GET /api/manage/feeds/f-1", written({"changes": []}), "change"),
+    "has no feed of mail": ("GET /api/manage/feeds", written({"feeds": []}), "change"),
 }
 
 
@@ -198,7 +198,7 @@ def test_a_caller_who_may_not_write_the_draft_is_told_what_is_missing(
 
 
 def test_a_draft_that_was_not_heard_is_deleted_all_the_same(site: Site) -> None:
-    site.answering = spoilt("GET /api/feeds", written({"feeds": []}))
+    site.answering = spoilt("GET /api/manage/feeds", written({"feeds": []}))
 
     assert look(site) == 1
     assert (site.drafts, site.deleted) == ({}, 1)
@@ -222,9 +222,9 @@ def test_the_platform_s_own_function_is_no_surprise(site: Site) -> None:
 
 
 def test_a_redirection_is_not_followed(site: Site) -> None:
-    site.answering = spoilt("GET /api/feeds", Reply(302, location="/api/status"))
+    site.answering = spoilt("GET /api/manage/feeds", Reply(302, location="/api/status"))
     look(site)
-    after = site.asked.index("GET /api/feeds") + 1
+    after = site.asked.index("GET /api/manage/feeds") + 1
 
     assert site.asked[after] != "GET /api/status"
 

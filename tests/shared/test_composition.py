@@ -61,11 +61,15 @@ def rules_file(tmp_path: Path) -> Path:
     return Path(shutil.copy(Path(__file__).parents[2] / "dlp_rules.json", tmp_path))
 
 
-def functions(parts: list[func.Blueprint]) -> set[str]:
+def registered(parts: list[func.Blueprint]) -> list[Any]:
     app = func.FunctionApp()
     for part in parts:
         app.register_functions(part)
-    return {str(function.get_function_name()) for function in app.get_functions()}
+    return list(app.get_functions())
+
+
+def functions(parts: list[func.Blueprint]) -> set[str]:
+    return {str(function.get_function_name()) for function in registered(parts)}
 
 
 def test_with_good_settings_every_part_is_there(compose: Compose, caplog: pytest.LogCaptureFixture) -> None:
@@ -78,12 +82,57 @@ def test_with_good_settings_every_part_is_there(compose: Compose, caplog: pytest
         "subscription_work",
         "renewal",
         "sweep",
-        "feeds",
+        "manage_feeds",
         "findings",
         "findings_summary",
         "health",
     }
     assert caplog.messages == []
+
+
+FOR_USERS = {"feeds", "feed_page", "negotiate", "openapi"}
+SIGNALR = "AzureSignalRConnectionString"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {f"{SIGNALR}__serviceUri": "https://live.service.signalr.net"},
+        {SIGNALR: "Endpoint=http://localhost;Port=8888;AccessKey=made-up;Version=1.0;"},
+    ],
+    ids=["identity", "key"],
+)
+def test_what_people_call_is_there_where_live_clients_are_asked_for(compose: Compose, asked: dict[str, str]) -> None:
+    app = compose(**asked)
+
+    assert functions(app.blueprints()) >= FOR_USERS
+    assert app.live_if_any is app.live
+
+
+async def test_where_nobody_asks_for_live_clients_nothing_is_open_to_people_and_status_says_how(
+    compose: Compose,
+) -> None:
+    app = compose()
+    parts = app.blueprints()
+    status = {str(each.get_function_name()): each for each in registered(parts)}["status"]
+    body = json.loads((await status.get_user_function()(func.HttpRequest("GET", url="/", body=b""))).get_body())
+
+    assert not functions(parts) & FOR_USERS
+    assert SIGNALR in body["leftOut"]["live"][0]
+    assert app.live_if_any is None
+
+
+def test_live_clients_that_are_asked_for_wrongly_leave_everything_else_running(
+    compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = compose(**{SIGNALR: "canary"})
+    found = functions(app.blueprints())
+
+    assert found >= {"notifications", "processor", "manage_feeds"}
+    assert not found & FOR_USERS
+    assert app.live_if_any is None
+    assert SIGNALR in caplog.text
+    assert "canary" not in caplog.text
 
 
 def test_a_subscriptions_file_that_is_wrong_leaves_every_part_running(
@@ -93,7 +142,7 @@ def test_a_subscriptions_file_that_is_wrong_leaves_every_part_running(
     with caplog.at_level(logging.ERROR):
         found = functions(compose(ENTRY | {"handlers": ["nobody"]}).blueprints())
 
-    assert {"notifications", "lifecycle", "feeds", "processor", "renewal", "subscription_work"} <= found
+    assert {"notifications", "lifecycle", "manage_feeds", "processor", "renewal", "subscription_work"} <= found
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(
         "the subscriptions file is wrong; what was kept of an earlier one is looked for"

@@ -87,7 +87,7 @@ def host(
 ) -> Iterator[str]:
     """The address of a local host that runs the same app; queues are left alone, so that outputs can be looked at."""
     log = tmp_path_factory.mktemp("host") / "host.log"
-    functions = ["notifications", "lifecycle", "health", "status", "feeds", "feed_page"]
+    functions = ["notifications", "lifecycle", "health", "status", "manage_feeds", "manage_feed_page"]
     with local_host(environ, log, "--functions", *functions) as address:
         yield address
 

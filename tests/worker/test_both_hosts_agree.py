@@ -60,10 +60,10 @@ async def test_a_request_is_answered_alike(
         assert _comparable(await _take_all(storage, queue)) == _comparable(expected)
 
 
-@pytest.mark.parametrize("path", ["health", "status", "feeds", "feeds/none"])
+@pytest.mark.parametrize("path", ["health", "status", "manage/feeds", "manage/feeds/none"])
 async def test_a_reader_is_answered_alike(worker: Worker, host: str, path: str) -> None:
-    function, _, feed = path.partition("/")
-    ours = worker.get("feed_page" if feed else function, feed=feed)
+    function, _, feed = path.replace("manage/", "manage_").partition("/")
+    ours = worker.get("manage_feed_page" if feed else function, feed=feed)
     async with aiohttp.ClientSession() as session, session.get(f"{host}/api/{path}") as answer:
         theirs = await answer.json()
         assert (answer.status, answer.headers["Content-Type"]) == (ours.status, ours.headers["content-type"])

@@ -29,7 +29,7 @@ def test_the_functions_are_indexed_with_their_triggers(worker: Worker) -> None:
         "sweep": "timerTrigger",
         "event_hub": "eventHubTrigger",
         "manage_catch_up": "httpTrigger",
-        "feeds": "httpTrigger",
+        "manage_feeds": "httpTrigger",
         "health": "httpTrigger",
         "status": "httpTrigger",
     }
@@ -79,9 +79,9 @@ def test_an_envelope_becomes_a_change_that_the_feed_serves(worker: Worker) -> No
     (envelope,) = json.loads(answer.outputs["kept"]["value"])
     processed = worker.invoke("processor", envelope.encode())
     assert (processed.worked, processed.error) == (True, "")
-    feeds = worker.get("feeds").json["feeds"]
+    feeds = worker.get("manage_feeds").json["feeds"]
     assert [feed["resource"] for feed in feeds] == [MESSAGE.partition("/messages")[0]]
-    page = worker.get("feed_page", feed=feeds[0]["id"])
+    page = worker.get("manage_feed_page", feed=feeds[0]["id"])
     assert [change["content"]["body"] for change in page.json["changes"]] == [{"content": "x"}]
 
 
@@ -137,7 +137,7 @@ def test_timers_tick(worker: Worker, timer: str) -> None:
 
 
 def test_an_unknown_feed_is_404(worker: Worker) -> None:
-    answer = worker.get("feed_page", feed="none")
+    answer = worker.get("manage_feed_page", feed="none")
     assert (answer.status, answer.json["error"]["code"]) == (404, "NotFound")
 
 

@@ -1,0 +1,207 @@
+"""Who may see a feed: asked of Graph as the app, and remembered for five minutes. A mailbox is its owner's, without asking.
+
+Whoever was let out is a stranger within that time; whoever was let in may wait as long. While Graph does not answer nobody is told
+yes, and what is remembered is not stretched: NotNow says so.
+
+For channels it is ``allMembers``, which knows the members of teams that a shared channel is shared with; ``members`` names only those
+who are in the channel itself. Neither gives more than 999 at a time, and of ``allMembers`` no second page is promised: in a channel
+of that many, a person who is not among them is asked for by name.
+https://learn.microsoft.com/graph/api/channel-list-allmembers (2026-04)
+https://learn.microsoft.com/graph/api/chat-list-members (2026-04)
+
+Not here: who somebody is (`shared.callers`).
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from shared.caller import Caller
+from shared.errors import GraphApiError, GraphProtocolError, NotNow
+from shared.graph.links import relative_path
+from shared.graph.resource import Resource, Template, is_guid, read_resource
+from shared.ports import Clock, FeedSummary, Graph
+from shared.telemetry import log_line
+
+_LOGGER = logging.getLogger(__name__)
+
+REMEMBERED: Final = timedelta(minutes=5)
+"""How long an answer of Graph's is believed."""
+
+_CHANNEL: Final = Template("teams/{team}/channels/{channel}")
+_CHAT: Final = Template("chats/{chat}")
+_MAILBOXES: Final = (Template("users/{user}"), Template("users/{user}/mailFolders/{folder}"))
+_MOST_LISTED: Final = 999
+_MOST_PAGES: Final = 50
+_MOST_REMEMBERED: Final = 250_000
+"""Members of all the lists together, some 25 MB; the lists that nobody asked about for longest are forgotten first."""
+_AT_ONCE: Final = 8
+_PATIENCE: Final = timedelta(seconds=8)
+_NOT_FOUND: Final = 404
+_PERSON: Final = "#microsoft.graph.aadUserConversationMember"
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Members:
+    """Who is in a channel or chat: (tenant, user), the tenant empty where Graph names none. ``complete`` unless there may be more."""
+
+    people: frozenset[tuple[str, str]]
+    complete: bool = True
+
+    def has(self, caller: Caller) -> bool:
+        return not self.people.isdisjoint({(caller.tenant_id, caller.user_id), ("", caller.user_id)})
+
+
+class _Remembered(Generic[_Answer]):
+    """Answers for a while, each asked for once however many wait for it, and bounded by what they weigh. Failures are not kept."""
+
+    def __init__(self, now: Clock, *, most: int, weigh: Callable[[_Answer], int]) -> None:
+        self._now = now
+        self._most = most
+        self._weigh = weigh
+        self._weight = 0
+        self._known: OrderedDict[str, tuple[_Answer, datetime]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[_Answer]] = {}
+
+    async def get(self, key: str, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        known = self._known.get(key)
+        if known is not None and self._now() < known[1]:
+            self._known.move_to_end(key)
+            return known[0]
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.ensure_future(self._ask(key, ask))
+            task.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(task)  # whoever gives up waiting leaves it to the others
+
+    async def _ask(self, key: str, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        begun = self._now()  # what changes while Graph is answering may not be in the answer
+        answer = await ask()
+        self._forget(key)
+        self._known[key] = (answer, begun + REMEMBERED)
+        self._weight += self._weigh(answer)
+        while self._weight > self._most and len(self._known) > 1:
+            self._forget(next(iter(self._known)))
+        return answer
+
+    def _forget(self, key: str) -> None:
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._weight -= self._weigh(known[0])
+
+    def _asked(self, key: str, done: "asyncio.Task[_Answer]") -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # looked at: nobody may be waiting any more
+
+
+class Membership:
+    """One process's view of who may see which feed."""
+
+    def __init__(self, graph: Graph, now: Clock, *, home_tenant_id: str, patience: timedelta = _PATIENCE) -> None:
+        self._graph = graph
+        self._home = home_tenant_id
+        self._patience = patience.total_seconds()
+        self._lists = _Remembered[_Members](now, most=_MOST_REMEMBERED, weigh=lambda members: len(members.people) + 1)
+        self._singly = _Remembered[bool](now, most=_MOST_REMEMBERED, weigh=lambda _: 1)
+
+    async def may_see(self, caller: Caller, feed: FeedSummary) -> bool:
+        """Tell whether somebody may see a feed. Raises NotNow when that cannot be told."""
+        resource = read_resource(feed.resource)
+        if any((mailbox := template.match(resource)) is not None for template in _MAILBOXES):
+            return mailbox is not None and mailbox["user"].lower() == caller.user_id
+        if _CHANNEL.match(resource) is None and _CHAT.match(resource) is None:
+            return False  # nobody has said yet who may see such a thing
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._is_member(caller, resource)
+        except (GraphApiError, GraphProtocolError, TimeoutError) as problem:
+            why = str(problem) or "Graph did not answer in time"
+            log_line(_LOGGER, logging.WARNING, "who may see a feed cannot be told", {"feed": feed.feed, "why": why})
+            raise NotNow("who may see this feed cannot be told right now: try again in a minute") from problem
+
+    async def choose(
+        self, caller: Caller, feeds: Sequence[FeedSummary]
+    ) -> tuple[Sequence[FeedSummary], Sequence[FeedSummary]]:
+        """Choose the feeds that somebody may see, and name those of which that cannot be told; a few are asked about at a time."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(feed: FeedSummary) -> bool | None:
+            async with gate:
+                try:
+                    return await self.may_see(caller, feed)
+                except NotNow:
+                    return None
+
+        answers = await asyncio.gather(*(ask(feed) for feed in feeds))
+        told = list(zip(feeds, answers, strict=True))
+        return [feed for feed, answer in told if answer], [feed for feed, answer in told if answer is None]
+
+    async def _is_member(self, caller: Caller, home: Resource) -> bool:
+        # in the tenant of whoever asks: what Graph does not show there, they do not see here
+        tenant_id = "" if caller.tenant_id == self._home else caller.tenant_id
+        key = f"{tenant_id}/{home}"
+        listed = await self._lists.get(key, lambda: self._list(home, tenant_id))
+        if listed.complete or listed.has(caller):
+            return listed.has(caller)
+        return await self._singly.get(f"{key}/{caller.user_id}", lambda: self._find(caller, home, tenant_id))
+
+    async def _list(self, home: Resource, tenant_id: str) -> _Members:
+        in_channel = _CHANNEL.match(home) is not None
+        path = f"/{home.path}/{'allMembers' if in_channel else 'members'}"
+        people: set[tuple[str, str]] = set()
+        count = 0
+        for _ in range(_MOST_PAGES):
+            answer = await self._read(path, tenant_id)
+            if answer is None:
+                return _Members(people=frozenset())
+            found = _values(answer)
+            count += len(found)
+            people |= {person for each in found if (person := _person(each))}
+            following = answer.get("@odata.nextLink")
+            if following is None:
+                break
+            path = relative_path(following)
+        else:
+            raise GraphProtocolError(f"{home} has more than {_MOST_PAGES} pages of members")
+        return _Members(people=frozenset(people), complete=not (in_channel and count >= _MOST_LISTED))
+
+    async def _find(self, caller: Caller, channel: Resource, tenant_id: str) -> bool:
+        if not is_guid(caller.user_id):
+            return False
+        wanted = f"(microsoft.graph.aadUserConversationMember/userId%20eq%20'{caller.user_id}')"
+        answer = await self._read(f"/{channel.path}/allMembers?$filter={wanted}", tenant_id)
+        people = frozenset(person for each in _values(answer or {"value": []}) if (person := _person(each)))
+        return _Members(people=people).has(caller)
+
+    async def _read(self, path: str, tenant_id: str) -> Mapping[str, Any] | None:
+        """Read one page; None where the channel or chat is gone, or was never one that this tenant can see."""
+        try:
+            return await self._graph.request("GET", path, tenant_id=tenant_id)
+        except GraphApiError as problem:
+            if problem.status == _NOT_FOUND:
+                return None
+            raise
+
+
+def _values(answer: Mapping[str, Any]) -> Sequence[Any]:
+    values = answer.get("value")
+    if not isinstance(values, list):
+        raise GraphProtocolError("a page of members has no value")
+    return values
+
+
+def _person(member: object) -> tuple[str, str] | None:
+    """Read a member who has an account in a tenant; bots, guests without a name and private accounts have nobody to sign in."""
+    if not isinstance(member, dict) or str(member.get("@odata.type")).lower() != _PERSON.lower():
+        return None
+    user_id, tenant_id = member.get("userId"), member.get("tenantId")
+    if not isinstance(user_id, str) or not user_id:
+        return None
+    return (tenant_id.lower() if isinstance(tenant_id, str) else "", user_id.lower())
