@@ -60,7 +60,8 @@ class Identity:
         self._now = now
         self._source: TokenSource | None = None
         self._held: tuple[str, float] = ("", 0.0)
-        self._failed: tuple[float, str] = (float("-inf"), "")
+        self._failed = float("-inf")
+        self._problem: SignInError | None = None
         self._lock = asyncio.Lock()
 
     async def token(self, url: str, *, refused: str = "") -> str:
@@ -77,22 +78,25 @@ class Identity:
         return token if token != refused and self._now() < expires - _EARLY else ""
 
     async def _fetch(self, *, anew: bool) -> str:
-        failed, why = self._failed
         if anew:
             self._source = None  # SDKs keep tokens too, and cannot all be told to forget one
-        if self._now() - failed < _AGAIN:
-            raise LiveUnavailable("sign in", status=0, detail=why)
+        if self._problem is not None and self._now() - self._failed < _AGAIN:
+            raise _no_token(self._problem)
         try:
             self._held = await asyncio.to_thread(self._ask)
         except SignInError as problem:
-            self._failed, self._source = (self._now(), str(problem)), None
-            raise LiveUnavailable("sign in", status=0, detail=str(problem)) from problem
+            self._failed, self._problem, self._source = self._now(), problem, None
+            raise _no_token(problem) from problem
         return self._held[0]
 
     def _ask(self) -> tuple[str, float]:
         if self._source is None:
             self._source = self._make_source()
         return self._source(SCOPE)
+
+
+def _no_token(problem: SignInError) -> LiveUnavailable:
+    return LiveUnavailable("sign in", status=problem.status, detail=str(problem))
 
 
 def read_access(settings: Settings, identity: Callable[[Settings], TokenSource]) -> tuple[str, Signer]:
