@@ -30,5 +30,6 @@ async def feed(change: Change, services: Services) -> None:
     )
     into = feed_of(change.resource)
     row = await services.feed.apply(into, entry)
-    if row is not None:  # after a crash in between nobody is told: clients see by the next position that they missed one
+    # after a crash in between nobody is told: clients see by the next position that they missed one
+    if row is not None:
         await services.live.to_feed(into.feed, row.position, print_change(row))

@@ -44,16 +44,14 @@ class Graph:
     away: GraphApiError | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     let_go: asyncio.Event | None = None
-
-    async def is_asked(self) -> None:
-        while not self.asked:
-            await asyncio.sleep(0)
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def request(
         self, method: str, path: str, *, body: Any = None, headers: Any = None, tenant_id: str = "", actor: str = "app"
     ) -> Mapping[str, Any]:
         assert (method, body, headers, actor) == ("GET", None, None, "app")
         self.asked.append((path, tenant_id))
+        self.is_asked.set()
         if self.let_go is not None:
             await self.let_go.wait()
         if self.away is not None:
@@ -212,7 +210,7 @@ async def test_the_time_counts_from_when_graph_was_asked(house: House) -> None:
     house.graph.answers[ALL_MEMBERS] = page(member())
     house.graph.let_go = asyncio.Event()
     asking = asyncio.create_task(house())
-    await house.graph.is_asked()
+    await house.graph.is_asked.wait()
     house.now = NOW + timedelta(minutes=4)
     house.graph.let_go.set()
     assert await asking
@@ -226,7 +224,7 @@ async def test_however_many_want_to_know_graph_is_asked_once(house: House) -> No
     house.graph.answers[ALL_MEMBERS] = page(member())
     house.graph.let_go = asyncio.Event()
     asking = [asyncio.create_task(house(caller)) for caller in (ADELE, ALEX) * 50]
-    await house.graph.is_asked()
+    await house.graph.is_asked.wait()
     house.graph.let_go.set()
 
     assert await asyncio.gather(*asking) == [True, False] * 50
@@ -237,7 +235,7 @@ async def test_whoever_goes_away_while_graph_is_asked_takes_the_answer_from_nobo
     house.graph.answers[ALL_MEMBERS] = page(member())
     house.graph.let_go = asyncio.Event()
     first, second = asyncio.create_task(house()), asyncio.create_task(house())
-    await house.graph.is_asked()
+    await house.graph.is_asked.wait()
     first.cancel()
     await asyncio.sleep(0)
     house.graph.let_go.set()

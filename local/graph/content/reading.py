@@ -181,6 +181,16 @@ def _calendar(world: World, query: Query, user_id: str) -> Iterable[Entity]:
     return [event for event in _members(world, f"users/{user_id}/events") if overlaps(event.content)]
 
 
+def _channel_members(world: World, _query: Query, channel: str) -> Iterable[Entity]:
+    """Return everybody who is in a channel: those of its team where it is a standard one.
+
+    https://learn.microsoft.com/en-us/graph/api/channel-list-allmembers
+    """
+    found = need_entity(world, f"teams/{channel}")
+    standard = found.content.get("membershipType") == "standard"
+    return _members(world, f"{found.key.partition('/channels/')[0] if standard else found.key}/members")
+
+
 def _group_owners(world: World, _query: Query, group_id: str) -> Iterable[Entity]:
     members = _members(world, f"teams/{group_id}/members")
     return _users(world, [each for each in members if "owner" in each.content["roles"]])
@@ -201,6 +211,7 @@ _DERIVED: Sequence[tuple[re.Pattern[str], Listing]] = tuple(
     for pattern, listing in (
         (r"users/([^/]+)/chats/getallmessages", _chat_messages),
         (r"teams/([^/]+)/channels/getallmessages", _channel_messages),
+        (r"teams/([^/]+/channels/[^/]+)/(?:all)?members", _channel_members),
         (r"users/([^/]+)/calendarview", _calendar),
         (r"groups/([^/]+)/members", lambda world, _query, group_id: people_of(world, group_id)),
         (r"groups/([^/]+)/owners", _group_owners),

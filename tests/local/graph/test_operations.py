@@ -218,6 +218,23 @@ async def test_a_standard_channel_has_no_members_of_its_own_and_the_last_of_a_ch
     assert await asker.refused("DELETE", f"{chat}/members/{last['id']}") == (400, "BadRequest")
 
 
+async def test_everybody_in_a_standard_channel_is_who_is_in_its_team_until_they_leave_that(
+    graph: Simulator, asker: Asker
+) -> None:
+    where = place(graph, "channel")
+    team, person = f"teams/{where.ids['team']}", graph.world.people[0]
+    listed = await asker.listed(f"{where.path}/allMembers")
+    assert listed == await asker.listed(f"{where.path}/members") == await asker.listed(f"{team}/members")
+    one = f"(microsoft.graph.aadUserConversationMember/userId eq '{person.id}')"
+    (member,) = await asker.listed(f"{where.path}/allMembers?$filter={one}")
+    assert member["userId"] == person.id
+    other = one.replace("aadUser", "anonymousGuest")
+    assert await asker.listed(f"{where.path}/allMembers?$filter={other}") == []
+    assert await asker.ask("DELETE", f"{team}/members/{member['id']}") == (204, None)
+    assert await asker.listed(f"{where.path}/allMembers?$filter={one}") == []
+    assert await asker.refused("GET", f"{team}/channels/19:none@thread.tacv2/allMembers") == (404, "NotFound")
+
+
 async def test_somebody_joins_and_leaves_a_group_by_reference(graph: Simulator, asker: Asker) -> None:
     group, person = f"groups/{place(graph, 'channel').ids['team']}", graph.world.people[3]
     assert await asker.ask("DELETE", f"{group}/members/{person.id}/$ref") == (204, None)

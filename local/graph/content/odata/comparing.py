@@ -10,13 +10,20 @@ from typing import Any
 from local.graph.content.odata.lexing import read_moment
 
 Comparison = Callable[[Any, Any], bool]
+_TYPES = "microsoft.graph."
 
 
 def follow(content: Any, path: Sequence[str]) -> Any:
-    """Return what a path leads to: None where there is nothing. Property names have no case, as in Graph."""
+    """Return what a path leads to: None where there is nothing. Property names have no case, as in Graph.
+
+    The name of a type in it is a cast: what is of another type has nothing behind it.
+    """
     for name in path:
         if not isinstance(content, Mapping):
             return None
+        if name.lower().startswith(_TYPES):
+            content = content if str(content.get("@odata.type")).lower() == f"#{name.lower()}" else None
+            continue
         content = content[name] if name in content else _without_case(content, name)
     return content
 
