@@ -213,6 +213,9 @@ def hub_settings(hub: EventHubs, domain: str) -> dict[str, str]:
         "EVENT_HUB_NAME": _HUB,
         "EVENT_HUB_CONSUMER_GROUP": "$Default",
         "EVENT_HUB_NOTIFICATION_URL": f"EventHub:https://{_NAMESPACE}/eventhubname/{_HUB}?tenantId={domain}",
+        # a second host that somebody starts gets its share of the partitions at once, not after minutes
+        "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
+        "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
     }
 
 

@@ -40,7 +40,7 @@ PARTITIONS = 4
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """The app with a moody handler; partitions change hands within seconds."""
+    """The app with a moody handler."""
     app = copy_app(tmp_path_factory.mktemp("app"))
     (app / "shared" / "handlers" / "moody.py").write_text(HANDLER.read_text(encoding="utf-8"), encoding="utf-8")
     settings = KNOWN_CLIENT_STATE_KEY | {
@@ -48,8 +48,6 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         "HANDLER_TIMEOUT_SECONDS": "2",
         "RETRY_ATTEMPTS": "4",
         "RETRY_LONGEST_DELAY_SECONDS": "1",
-        "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
-        "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:04",
     }
     folder = tmp_path_factory.mktemp("stage")
     async with set_up(folder, app=app, handlers=["moody"], extra=settings, pull=True) as made:
