@@ -40,6 +40,15 @@ def instance_of(declared: DeclaredSubscription, row: LiveSubscription | None) ->
     return replace(declared, name=row.name, resource=row.resource, for_each=None, tenant_id=tenant_id, actor=row.actor)
 
 
+def shared_instance(
+    declared: DeclaredSubscription, name: str, resource: str, row: LiveSubscription | None
+) -> DeclaredSubscription | None:
+    """Give the instance that a share of a comparison names. A connected mailbox has nothing but its row to say whose it is."""
+    if declared.for_each is not None and declared.for_each.connected:
+        return instance_of(declared, row) if row is not None else None
+    return replace(declared, name=name, resource=resource, for_each=None)
+
+
 def _instances(
     declared: DeclaredSubscription, members: Mapping[str, Sequence[str]], rows: Iterable[LiveSubscription]
 ) -> Iterator[DeclaredSubscription]:

@@ -7,7 +7,7 @@ its hands off the acknowledgement. Nothing here is about Graph's protocol, which
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.declaration import Declaration
 from shared.dlp.values import Match
@@ -199,6 +199,98 @@ class Graph(Protocol):
         ``actor`` is ``user:<object id>``, or empty for the app. Raises GraphApiError for every refusal, with status 0 when Graph could
         not be reached, and UserSignedOut where that person lets us act for them no longer.
         """
+        ...
+
+
+MailboxState = Literal["connected", "leaving", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """What is kept of somebody who has connected their mailbox; ``name`` is that of its subscription.
+
+    ``sealed`` holds their tokens, for nobody to read but with TOKEN_CACHE_KEY. One that is ``leaving`` is wanted no more, and goes
+    with its subscription. One that has ``ended`` without being asked has no tokens any more, and stays to say so: ``problem``.
+    """
+
+    name: str
+    user_id: str
+    tenant_id: str
+    state: MailboxState
+    since: datetime
+    sealed: bytes = field(default=b"", repr=False)
+    problem: str = ""
+    etag: str = ""
+
+
+class MailboxStore(Protocol):
+    """Table ``subscriptions``, partition ``mailbox``: one row a person; every write is guarded by the row's ETag."""
+
+    async def read(self, name: str) -> Mailbox | None:
+        """Read one row."""
+        ...
+
+    async def save(self, mailbox: Mailbox) -> Mailbox | None:
+        """Create (empty etag) or replace a row; with its new etag, None if somebody else was faster."""
+        ...
+
+    async def remove(self, mailbox: Mailbox) -> bool:
+        """Delete a row if its etag still holds; False if somebody has changed it. One that is gone is as good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A token with which we act for somebody, and what it takes to get the next one: ``cache``, msal's own text."""
+
+    user_id: str
+    token: str = field(repr=False)
+    expires: datetime
+    cache: str = field(repr=False)
+
+
+class UserSignIn(Protocol):
+    """The authority, asked for tokens for Graph with which we act for people."""
+
+    async def exchange(self, assertion: str, *, tenant_id: str) -> Grant:
+        """Exchange the token that somebody showed us. Raises UserSignedOut for a no to them, SignInError for any other failure."""
+        ...
+
+    async def refresh(self, cache: str, *, tenant_id: str, anew: bool = False) -> Grant:
+        """Give a token out of what was kept, or with it from the authority, always so if ``anew``. Raises as above."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailAction:
+    """What somebody asked for once, under a key of their choice: how far it has come, and what became of it.
+
+    ``draft`` is what has been made of it already; ``status`` is 0 until it is done. Until ``held_until`` somebody is at it.
+    """
+
+    owner: str
+    key: str
+    asked: str
+    began: datetime
+    held_until: datetime
+    draft: str = field(default="", repr=False)
+    status: int = 0
+    etag: str = ""
+
+
+class MailActionStore(Protocol):
+    """Table ``subscriptions``, a partition a person: what they asked for lately. Every write is guarded by the row's ETag."""
+
+    async def read(self, owner: str, key: str) -> MailAction | None:
+        """Read one row."""
+        ...
+
+    async def save(self, action: MailAction) -> MailAction | None:
+        """Create (empty etag) or replace a row; with its new etag, None if somebody else was faster."""
+        ...
+
+    async def forget(self, owner: str, *, before: datetime | None = None) -> None:
+        """Delete what one person has asked for, all of it or what they asked for before a time."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What travels on queue ``subscription-work``: lifecycle events, catch-ups, and shares of a comparison. Values and text.
+"""What travels on queue ``subscription-work``: lifecycle events, catch-ups, mailboxes, and shares of a comparison. Values and text.
 
 Plain ASCII JSON, read as strictly as any other stranger's. Not here: what is done about it (`shared.subscriptions`).
 """
@@ -64,10 +64,17 @@ class UnknownWork:
     tenant_id: str = ""
 
 
-Work = LifecycleWork | CatchUpWork | ReconcileWork | UnknownWork
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxWork:
+    """Somebody has connected or disconnected their mailbox, or it has ended: what is live has to follow."""
+
+    name: str
 
 
-def write_work(work: CatchUpWork | ReconcileWork | UnknownWork) -> str:
+Work = LifecycleWork | CatchUpWork | ReconcileWork | UnknownWork | MailboxWork
+
+
+def write_work(work: CatchUpWork | ReconcileWork | UnknownWork | MailboxWork) -> str:
     """Write a message; lifecycle events are written where they are judged (`shared.intake`)."""
     match work:
         case CatchUpWork(name=name, reason=reason, since=since, lap=lap):
@@ -78,6 +85,8 @@ def write_work(work: CatchUpWork | ReconcileWork | UnknownWork) -> str:
             body = {"reconcile": dict(wanted), "gone": list(gone), "digest": digest}
         case UnknownWork(path=path, tenant_id=tenant_id):
             body = {"unknown": path, "tenant": tenant_id}
+        case MailboxWork(name=name):
+            body = {"mailbox": name}
     return write_json({"earshot": 1} | body)
 
 
@@ -96,6 +105,8 @@ def read_work(message: bytes) -> Work:
     if "unknown" in work:
         tenant_id = work.get("tenant")
         return UnknownWork(path=_texts(work, "unknown")[0], tenant_id=tenant_id if isinstance(tenant_id, str) else "")
+    if "mailbox" in work:
+        return MailboxWork(name=_texts(work, "mailbox")[0])
     lifecycle_event, name, subscription_id = _texts(work, "lifecycleEvent", "name", "subscriptionId")
     return LifecycleWork(lifecycle_event=lifecycle_event, name=name, subscription_id=subscription_id)
 

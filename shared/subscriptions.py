@@ -19,11 +19,12 @@ from shared.catch_up import CatchUp
 from shared.declaration import Declaration, DeclaredSubscription
 from shared.errors import GraphApiError, GraphProtocolError, SettingsError
 from shared.executor import Executor
-from shared.fan_out import expand, instance_of
+from shared.fan_out import expand, instance_of, shared_instance
 from shared.graph.encrypted_content import EncryptionKey
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import read_timestamp
 from shared.group_members import GroupMembers
+from shared.mailboxes import Mailboxes
 from shared.ports import Clock, Comparison, Declared, EncryptionKeys, Graph, OwnEndpoint, Queue, SubscriptionStore
 from shared.reconcile import Action, Create, Delete, Recreate, Renew, plan
 from shared.reconciler import Reconciler
@@ -35,6 +36,7 @@ from shared.subscription_work import (
     MOST_SHARES,
     CatchUpWork,
     LifecycleWork,
+    MailboxWork,
     ReconcileWork,
     UnknownWork,
     read_work,
@@ -79,6 +81,7 @@ class Subscriptions:
         keys: EncryptionKeys | None,
         now: Clock,
         own_endpoint: OwnEndpoint | None = None,
+        mailboxes: Mailboxes | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._declared = declared
@@ -101,7 +104,9 @@ class Subscriptions:
             client_state_key=settings.client_state_key,
             now=now,
             own_endpoint=own_endpoint,
+            farewell=mailboxes.farewell if mailboxes else None,
         )
+        self._mailboxes = mailboxes
         self._reconciler = Reconciler(
             executor=executor,
             store=store,
@@ -203,6 +208,22 @@ class Subscriptions:
             case UnknownWork() as search:
                 await self._look_for_unknown(search)
                 return Summary()
+            case MailboxWork(name=name) as order:
+                return await self._settle(name, order)
+
+    async def _settle(self, name: str, order: MailboxWork) -> Summary:
+        """Do what somebody who has connected or disconnected their mailbox wants, and at once."""
+        if self._mailboxes is None:
+            log_line(_LOGGER, logging.WARNING, "a mailbox, where nobody may connect one any more", {"name": name})
+            return Summary()
+        settled = await self._mailboxes.settle(name)
+        if settled.again is not None:
+            await self._work.put(write_work(order), delay=settled.again)
+        if settled.row is None:
+            return Summary()
+        return await self._reconciler.reconcile(
+            _instances(await self._declaration(), [settled.row]), [settled.row], None
+        )
 
     async def _hear(self, work: LifecycleWork) -> Summary:
         row = await self._store.read(work.name)
@@ -299,14 +320,16 @@ class Subscriptions:
             return Summary()
         declaration = await self._declaration()
         found = await asyncio.gather(*(self._store.read(name) for name in (*share.wanted, *share.gone)))
-        entries = {name: declaration.find(name) for name in share.wanted}
-        declared = {
-            name: replace(entry, name=name, resource=share.wanted[name], for_each=None)
-            for name, entry in entries.items()
+        rows = {row.name: row for row in found if row is not None}
+        entries = ((name, declaration.find(name)) for name in share.wanted)
+        made = [
+            shared_instance(entry, name, share.wanted[name], rows.get(name))
+            for name, entry in entries
             if entry is not None
-        }
-        rows = [row for row in found if row is not None]
-        return await self._reconciler.reconcile(declared, rows, await self._reconciler.current_key(declared.values()))
+        ]
+        declared = {each.name: each for each in made if each is not None}
+        key = await self._reconciler.current_key(declared.values())
+        return await self._reconciler.reconcile(declared, list(rows.values()), key)
 
     async def _look_for_unknown(self, search: UnknownWork) -> None:
         found = await self._unknown.look(search.path, search.tenant_id)

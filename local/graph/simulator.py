@@ -103,6 +103,7 @@ class Simulator:
     keeper: Keeper = field(init=False)
     handshake: Handshake = field(init=False)
     authority: Authority = field(init=False)
+    entra: Entra = field(init=False)
     by_callers: Tally = field(init=False, default_factory=Tally)
     _open: AsyncExitStack = field(init=False, default_factory=AsyncExitStack)
 
@@ -255,7 +256,8 @@ class Simulator:
             self.worlds, callers, self._announce, clock=self.clock, knobs=self.knobs, dice=self.dice
         )
         app.add_routes(in_both_versions(self.content.routes()))
-        app.add_routes(Entra(self.authority, people=self._people, client_secret=self.client_secret).routes())
+        self.entra = Entra(self.authority, people=self._people, client_secret=self.client_secret)
+        app.add_routes(self.entra.routes())
         return app
 
     def _state(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tokens for Graph, in the four ways of GRAPH_CREDENTIAL.
 
 SDKs are imported when the first token is wanted: they cost a tenth of a second that the webhook need not pay. Not here: tokens
-for storage, and tokens of users.
+for storage, and tokens with which we act for people (`shared.adapters.user_sign_in`).
 """
 
 import threading
@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from shared.adapters.sign_in import read_no, read_no_identity, read_pem, unanswered
 from shared.adapters.trust import verify
 from shared.errors import SettingsError, SignInError
 from shared.settings import CLOUDS, Settings
+
+if TYPE_CHECKING:
+    import requests
 
 _REFUSED: Final = 401
 _EARLY: Final = 300.0
@@ -158,43 +161,63 @@ def only_home(settings: Settings) -> str:
 
 
 def _make_source(settings: Settings, now: Callable[[], float], tenant_id: str) -> TokenSource:
-    match settings.graph_credential:
-        case "managed-identity":
-            if tenant_id != settings.graph_tenant_id:
-                raise SignInError(f"token in tenant {tenant_id}", status=_REFUSED, message=only_home(settings))
-            return _managed_identity(settings)
-        case "client-secret":
-            return _entra(settings, tenant_id, settings.graph_client_secret)
-        case "client-certificate":
-            path = settings.graph_client_certificate_path
-            pem = read_pem(f"token in tenant {tenant_id}", path, now=now())
-            return _entra(settings, tenant_id, {"private_key": pem, "public_certificate": pem})
+    if settings.graph_credential != "managed-identity":
+        return _entra(settings, tenant_id, _proof(settings, now, tenant_id))
+    if tenant_id != settings.graph_tenant_id:
+        raise SignInError(f"token in tenant {tenant_id}", status=_REFUSED, message=only_home(settings))
+    return _managed_identity(settings)
+
+
+def _proof(settings: Settings, now: Callable[[], float], tenant_id: str) -> str | Mapping[str, Any]:
+    """Give what the app registration proves itself with, as msal takes it. Raises SignInError."""
+    if settings.graph_credential == "client-secret":
+        return settings.graph_client_secret
+    if settings.graph_credential == "client-certificate":
+        path = settings.graph_client_certificate_path
+        pem = read_pem(f"token in tenant {tenant_id}", path, now=now())
+        return {"private_key": pem, "public_certificate": pem}
     assertion = _managed_identity(settings)
     scope = _EXCHANGE[settings.graph_cloud] + "/.default"
-    return _entra(settings, tenant_id, {"client_assertion": lambda: assertion(scope)[0]})
+    return {"client_assertion": lambda: assertion(scope)[0]}
 
 
-def _entra(settings: Settings, tenant_id: str, secret: str | Mapping[str, Any]) -> TokenSource:
-    import msal  # noqa: PLC0415 - see above
-    import requests  # noqa: PLC0415
+def open_session(settings: Settings) -> "requests.Session":
+    """Open a session for requests to the authority, which is seldom asked twice in a row."""
+    import requests  # noqa: PLC0415 - see above
 
     session = requests.Session()
     session.verify = verify(settings.environ)
     session.headers["Connection"] = "close"  # the next token is an hour away
     session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
+    return session
+
+
+def make_client(settings: Settings, tenant_id: str, *, session: Any, proof: Any = None, token_cache: Any = None) -> Any:
+    """Make msal's client of the app registration in a tenant, which asks for its endpoints. Raises as msal does, and SignInError."""
+    import msal  # noqa: PLC0415 - see above
+
+    return msal.ConfidentialClientApplication(
+        settings.graph_client_id,
+        client_credential=_proof(settings, time.time, tenant_id) if proof is None else proof,
+        authority=f"{settings.authority}/{tenant_id}",
+        instance_discovery=False if settings.graph_authority else None,
+        http_client=session,
+        token_cache=token_cache,
+    )
+
+
+def _entra(settings: Settings, tenant_id: str, proof: str | Mapping[str, Any]) -> TokenSource:
+    import msal  # noqa: PLC0415 - see above
+    import requests  # noqa: PLC0415
+
+    session = open_session(settings)
     app: Any = None
 
     def fetch(scope: str) -> tuple[str, float]:
         nonlocal app
         what = f"token in tenant {tenant_id}"
         try:
-            app = app or msal.ConfidentialClientApplication(
-                settings.graph_client_id,
-                client_credential=secret,
-                authority=f"{settings.authority}/{tenant_id}",
-                instance_discovery=False if settings.graph_authority else None,
-                http_client=session,
-            )
+            app = app or make_client(settings, tenant_id, session=session, proof=proof)
             answer = app.acquire_token_for_client([scope])
         except (requests.RequestException, msal.exceptions.MsalError, ValueError) as problem:
             raise unanswered(what, settings.authority, problem) from problem

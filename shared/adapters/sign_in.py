@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from shared.errors import SignInError
+from shared.errors import SignInError, UserSignedOut
 
 _REFUSED: Final = 401
 _UNAVAILABLE: Final = 503
@@ -50,6 +50,30 @@ HINTS: Final[Mapping[int, str]] = {
 }
 """By the number of the authority's refusal; what has none here is for the page above."""
 
+_GONE: Final = "signed out everywhere, password changed, or account disabled: connect again"
+PEOPLE: Final[Mapping[int, str]] = {
+    65001: "nobody has allowed this app to read and send mail yet: an administrator of the tenant can, for everybody",
+    65004: "they have declined to allow it",
+    50076: "the tenant wants a second factor: sign in again and connect",
+    50079: "the tenant wants a second factor: sign in again and connect",
+    50158: "the tenant wants more than a password: sign in again and connect",
+    53003: "a Conditional Access policy of the tenant forbids it",
+    50034: "there is no such account any more",
+    50057: "the account is disabled",
+    50173: _GONE,
+    70043: _GONE,
+    70008: "nobody was here for too long: connect again",
+    700082: "nobody was here for too long: connect again",
+    700081: "nobody was here for too long: connect again",
+    500131: "the token that was shown is not for the app that GRAPH_CLIENT_ID names: the page and the API are one registration",
+    500133: "the token that was shown has expired: sign in again and connect",
+}
+"""Why we may not act for somebody: by number, in words that they are shown themselves."""
+
+_THEIRS: Final = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+"""Refusals that only the person, or who administers their tenant, can lift.
+https://www.rfc-editor.org/rfc/rfc6749#section-5.2, https://openid.net/specs/openid-connect-core-1_0.html#AuthError"""
+
 
 def read_no(what: str, answer: Mapping[str, Any]) -> SignInError:
     """Read the authority's refusal. Its text is not repeated: only its number, and what we know about that."""
@@ -73,6 +97,16 @@ def read_no(what: str, answer: Mapping[str, Any]) -> SignInError:
         message=message,
         request_id=trace if _TRACE.fullmatch(trace) else "",
     )
+
+
+def read_no_to_person(answer: Mapping[str, Any]) -> SignInError:
+    """Read the authority's refusal of a token with which we would act for somebody."""
+    refused = read_no("token of a person", answer)
+    if refused.code not in _THEIRS:
+        return refused
+    number = re.match(r"AADSTS(\d+)", refused.message)
+    why = PEOPLE.get(int(number[1]) if number else 0, "the authority wants them to sign in again")
+    return UserSignedOut(why, code=refused.code, request_id=refused.request_id)
 
 
 def unanswered(what: str, authority: str, problem: Exception) -> SignInError:

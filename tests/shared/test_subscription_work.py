@@ -15,6 +15,7 @@ from shared.subscription_work import (
     MOST_SHARES,
     CatchUpWork,
     LifecycleWork,
+    MailboxWork,
     ReconcileWork,
     UnknownWork,
     read_work,
@@ -32,6 +33,7 @@ names = st.text(min_size=1, max_size=60)
         st.builds(CatchUpWork, name=names, reason=names, since=st.none() | st.just(NOW), lap=st.integers(1, 9)),
         st.builds(ReconcileWork, digest=names, wanted=st.dictionaries(names, names), gone=st.lists(names).map(tuple)),
         st.builds(UnknownWork, path=names),
+        st.builds(MailboxWork, name=names),
     )
 )
 def test_what_is_written_is_read_again(work: Any) -> None:
@@ -48,7 +50,19 @@ def test_a_lifecycle_event_is_read_as_the_webhook_wrote_it() -> None:
 
 
 _PROPERTIES = st.sampled_from(
-    ["catchUp", "name", "since", "lap", "reconcile", "gone", "digest", "unknown", "lifecycleEvent", "subscriptionId"]
+    [
+        "catchUp",
+        "name",
+        "since",
+        "lap",
+        "reconcile",
+        "gone",
+        "digest",
+        "unknown",
+        "mailbox",
+        "lifecycleEvent",
+        "subscriptionId",
+    ]
 )
 
 
@@ -74,6 +88,7 @@ def test_anything_that_looks_like_ours_is_read_or_refused(values: dict[str, Any]
         '{"earshot":1,"reconcile":{"a":"b"}}',
         '{"earshot":1,"reconcile":{},"gone":[5],"digest":"d"}',
         '{"earshot":1,"unknown":""}',
+        '{"earshot":1,"mailbox":["a"]}',
         '{"earshot":2,"unknown":"/subscriptions"}',
         "[" * 100_000,
     ],

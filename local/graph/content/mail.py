@@ -72,13 +72,19 @@ def send_draft(asked: Asked, user_id: str, message_id: str) -> Done:
 def reply(asked: Asked, user_id: str, message_id: str, everybody: str | None = None) -> Done:
     """Answer whoever wrote, or everybody whom it was written to."""
     owner, message = owner_of(asked.world, user_id), _message(asked, user_id, message_id)
-    own = _own(asked, "comment", "message")
-    content = {"toRecipients": message.content["replyTo"] or [message.content["from"]]}
-    if everybody:
-        others = [each for each in message.content["toRecipients"] if _address(each) != owner.address]
-        content = {"toRecipients": [*content["toRecipients"], *others], "ccRecipients": message.content["ccRecipients"]}
-    content |= _written(own.get("message") or {})
-    return _answer(asked, owner, message, content, prefix="RE: ", comment=own.get("comment") or "")
+    return Done(status=202, changes=_send(asked.world, owner, _reply(asked, owner, message, everybody)))
+
+
+def create_reply(asked: Asked, user_id: str, message_id: str, everybody: str | None = None) -> Done:
+    """Draft an answer, for somebody to send it.
+
+    https://learn.microsoft.com/en-us/graph/api/message-createreply
+    """
+    owner, message = owner_of(asked.world, user_id), _message(asked, user_id, message_id)
+    content = _reply(asked, owner, message, everybody)
+    folder = acts.folder_of(asked.world, owner, "drafts")
+    change = _put(asked.world, owner, content, author=owner, folder_id=folder, is_draft=True)
+    return Done(status=201, changes=[change], entity=change.entity)
 
 
 def forward(asked: Asked, user_id: str, message_id: str) -> Done:
@@ -87,7 +93,8 @@ def forward(asked: Asked, user_id: str, message_id: str) -> Done:
     own = _own(asked, "comment", "message", "toRecipients")
     to = {"toRecipients": own["toRecipients"]} if "toRecipients" in own else {}
     content = _written((own.get("message") or {}) | to)
-    return _answer(asked, owner, message, content, prefix="FW: ", comment=own.get("comment") or "")
+    answer = _answering(message, content, prefix="FW: ", comment=own.get("comment") or "")
+    return Done(status=202, changes=_send(asked.world, owner, answer))
 
 
 def move(asked: Asked, user_id: str, message_id: str) -> Done:
@@ -138,15 +145,23 @@ def _written(message: Mapping[str, Any]) -> dict[str, Any]:
     return written
 
 
-def _answer(
-    asked: Asked, owner: Person, message: Entity, content: dict[str, Any], *, prefix: str, comment: str
-) -> Done:
+def _reply(asked: Asked, owner: Person, message: Entity, everybody: str | None) -> dict[str, Any]:
+    own = _own(asked, "comment", "message")
+    content = {"toRecipients": message.content["replyTo"] or [message.content["from"]]}
+    if everybody:
+        others = [each for each in message.content["toRecipients"] if _address(each) != owner.address]
+        content = {"toRecipients": [*content["toRecipients"], *others], "ccRecipients": message.content["ccRecipients"]}
+    content |= _written(own.get("message") or {})
+    return _answering(message, content, prefix="RE: ", comment=own.get("comment") or "")
+
+
+def _answering(message: Entity, content: dict[str, Any], *, prefix: str, comment: str) -> dict[str, Any]:
+    """Give what an answer says: what was written, and below it what it answers."""
     subject = str(message.content["subject"] or "")
     if "body" not in content:
         content["body"] = {"contentType": "text", "content": _quoting(message, comment)}
     content = {"subject": subject if subject.startswith(prefix) else f"{prefix}{subject}"} | content
-    kept = {"conversationId": message.content["conversationId"]}
-    return Done(status=202, changes=_send(asked.world, owner, content | kept))
+    return content | {"conversationId": message.content["conversationId"]}
 
 
 def _quoting(message: Entity, comment: str) -> str:

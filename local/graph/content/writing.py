@@ -91,6 +91,7 @@ class Writing:
             ("POST", rf"{USER}/mailfolders/([^/]+)/messages", mail.draft),
             ("POST", rf"{MESSAGE}/send", mail.send_draft),
             ("POST", rf"{MESSAGE}/reply(all)?", mail.reply),
+            ("POST", rf"{MESSAGE}/createreply(all)?", mail.create_reply),
             ("POST", rf"{MESSAGE}/forward", mail.forward),
             ("POST", rf"{MESSAGE}/move", mail.move),
             ("POST", rf"{MESSAGE}/copy", mail.copy),

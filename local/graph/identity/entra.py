@@ -44,6 +44,7 @@ class Entra:
         self._people = people
         self._client_secret = client_secret
         self._sign_ins = SignIns(authority=authority, find=self._find)
+        self.end_sessions = self._sign_ins.end_sessions
         self._grants: dict[str, Callable[[Mapping[str, str], str], dict[str, Any]]] = {
             "client_credentials": self._as_itself,
             "password": self._sign_ins.by_password,

@@ -10,6 +10,7 @@ import hmac
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,12 +43,17 @@ class SignIns:
     authority: Authority
     find: Callable[[str, str], Person | None]
     _used: set[str] = field(default_factory=set)
+    _ended: Counter[str] = field(default_factory=Counter)
 
     def write_code(self, form: Form, tenant_id: str, user: Person) -> str:
         """Return the code that the browser carries back to the app."""
         kept = ("client_id", "redirect_uri", "scope", "nonce", "code_challenge", "code_challenge_method")
         about = {name: form[name] for name in kept if form.get(name)}
         return self._seal(CODES, CODE_SECONDS, about | {"tid": tenant_id, "user": user.id, "jti": uuid.uuid4().hex})
+
+    def end_sessions(self, user_id: str) -> None:
+        """Make every refresh token worthless that somebody's apps have by now, as a new password does, or Graph's revokeSignInSessions."""
+        self._ended[user_id] += 1
 
     def by_password(self, form: Form, tenant_id: str) -> dict[str, Any]:
         """Answer the resource owner's password grant: any password will do for somebody who exists."""
@@ -74,6 +80,8 @@ class SignIns:
         kept = self._open(form.get("refresh_token", ""), REFRESHMENTS)
         if kept["client_id"] != form.get("client_id"):
             raise Refused("invalid_grant", "AADSTS700082: The refresh token was given to another app.")
+        if kept.get("session", 0) != self._ended[kept["user"]]:
+            raise Refused("invalid_grant", "AADSTS50173: The grant has been revoked; a fresh sign-in is needed.")
         return self._answer(form, tenant_id, self._known(kept["tid"], kept["user"]), form.get("scope") or kept["scope"])
 
     def on_behalf_of(self, form: Form, tenant_id: str) -> dict[str, Any]:
@@ -101,7 +109,8 @@ class SignIns:
         token = self.authority.user_token(
             audience=audience, app_id=app_id, tenant_id=tenant_id, named=named, scopes=scopes
         )
-        kept = {"client_id": app_id, "tid": tenant_id, "user": user.id, "scope": scope}
+        kept: dict[str, Any] = {"client_id": app_id, "tid": tenant_id, "user": user.id, "scope": scope}
+        kept["session"] = self._ended[user.id]
         client_info = json.dumps({"uid": user.id, "utid": tenant_id}).encode()
         answer = {
             "token_type": "Bearer",

@@ -96,6 +96,19 @@ async def test_an_answer_goes_to_whoever_wrote_in_the_same_conversation(graph: S
     assert {each["subject"] for each in again} == {"Plans", "RE: Plans"}
 
 
+async def test_an_answer_is_drafted_and_goes_out_once_however_often_it_is_sent(graph: Simulator, asker: Asker) -> None:
+    message, (owner, author) = received(graph), graph.world.people[:2]
+    path = f"users/{owner.id}/messages"
+    status, draft = await asker.ask("POST", f"{path}/{message.id}/createReply", {"comment": "Gladly"})
+    assert (status, draft["isDraft"], draft["subject"]) == (201, True, "RE: Plans")
+    assert await folder(asker, author, "inbox") == []
+    assert await asker.ask("POST", f"{path}/{draft['id']}/send") == (202, None)
+    assert (await asker.refused("POST", f"{path}/{draft['id']}/send"))[0] == 404
+    [answer] = await folder(asker, author, "inbox")
+    assert answer["conversationId"] == message.content["conversationId"]
+    assert answer["body"]["content"].startswith("Gladly")
+
+
 async def test_an_answer_to_all_goes_to_everybody_but_oneself(graph: Simulator, asker: Asker) -> None:
     owner, author, third, fourth = graph.world.people[:4]
     message = received(graph, "Shall we?", third)
