@@ -149,7 +149,7 @@ class Executor:
         intent = _intend(action.declared, generation=action.generation, digest=action.digest, row=row)
         return await self._create(intent, key, orphan_possible=action.orphan_possible)
 
-    async def _create(
+    async def _create(  # noqa: PLR0911 - one for each thing that may be in the way
         self,
         intent: LiveSubscription,
         key: EncryptionKey | None,
@@ -170,6 +170,9 @@ class Executor:
         except (GraphApiError, GraphProtocolError) as problem:
             if kept.former_id and kept.former_id in str(problem):
                 return await self._make_way(kept, key, done)
+            if kept.actor and not orphan_possible and (left := await self._find_orphan(kept, problem)):
+                # nobody could delete it after its person had signed out, and now they are back
+                return await self._make_way(replace(kept, former_id=left.subscription_id), key, done)
             return await self._adopt_or_wait(kept, problem, orphan_possible=orphan_possible)
         return await self._establish(kept, made, done)
 
