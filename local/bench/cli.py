@@ -19,6 +19,7 @@ from local.bench.many_subscriptions import measure_many
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
 from local.bench.pulling import measure_pulling
+from local.bench.reading import measure_reading
 from local.bench.rules import measure_rules
 from local.bench.simulated_load import measure_simulator
 from local.bench.starting import measure_start
@@ -80,6 +81,7 @@ def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Fi
         "pull": lambda material, quick: measure_pulling(material, quick=quick),
         "storage": lambda material, quick: measure_storage(material, quick=quick),
         "envelope": lambda material, quick: measure_envelope(material, quick=quick),
+        "reading": lambda material, quick: measure_reading(material, quick=quick),
         "dlp": lambda _, quick: measure_rules(quick=quick),
         "start": lambda material, quick: measure_start(material, quick=quick),
         "subscriptions": lambda _, quick: measure_many(quick=quick, plot=plot),

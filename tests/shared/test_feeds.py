@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from shared.dispatch import registrations
 from shared.errors import GraphApiError
-from shared.feeds import entry_of, feed_id, feed_of, overtakes
+from shared.feeds import entry_of, feed_id, feed_of, overtakes, print_change
 from shared.graph.resource import read_resource
 from shared.handlers import feed
+from shared.live import group_now
 from shared.ports import FeedEntry
 from tests.builders import AUTHORITY, MESSAGES, NOW, message_content, notification, rich_notification
 from tests.stand import Handler, Stand
@@ -150,6 +151,31 @@ async def test_the_feed_has_the_current_state_and_the_log(stand: Callable[..., S
         (3, "deleted", "1", True),
     ]
     assert rows[2].entry.content is None
+
+
+async def test_whoever_is_connected_is_told_what_a_page_shows_and_of_a_duplicate_nothing(
+    stand: Callable[..., Stand],
+) -> None:
+    app = stand()
+    app.registrations = registrations(feed)
+    client = app.live.connect(await app.live.connection("adele"))
+    await app.live.join("adele", group_now(the_feed(), app.now), ttl=timedelta(hours=1))
+    await app.receive(rich_notification("7"), rich_notification("7"), tokens=[AUTHORITY.token()])
+    await app.run()
+    [row] = await app.feed.page(the_feed(), after=0, before=None, top=50)
+
+    assert client.received == [("feed", [{"feed": the_feed(), "position": 1, "change": print_change(row)}])]
+
+
+async def test_live_clients_that_cannot_be_told_cost_nobody_the_change(stand: Callable[..., Stand]) -> None:
+    app = stand()
+    app.live.away = True
+    app.registrations = registrations(feed)
+    await app.receive(rich_notification("7"), tokens=[AUTHORITY.token()])
+    await app.run()
+
+    assert await app.feed.newest(the_feed()) == 1
+    assert app.queue.texts == app.dead_letters.texts == []
 
 
 async def test_a_late_arrival_does_not_undo_a_newer_state(stand: Callable[..., Stand]) -> None:
