@@ -57,7 +57,7 @@ from shared.adapters.storage_queue import StorageQueue
 from shared.adapters.subscription_table import SubscriptionTable
 from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
-from shared.answers import PUBLIC, answer_json
+from shared.answers import PUBLIC, Answer, answer_json
 from shared.callers import Callers
 from shared.catch_up import CatchUp
 from shared.change import Services
@@ -197,8 +197,7 @@ class Composition:
         return [subscriptions.build(kept), sweep.build(self.sweep), manage.build(kept)]
 
     def _serve_users(self) -> list[func.Blueprint]:
-        description = answer_json(200, write_openapi(FEED_OPERATIONS, FEED_SCHEMAS), PUBLIC)
-        return [feed.build_for_users(self.user_feeds), negotiate.build(self.negotiation), openapi.build(description)]
+        return [feed.build_for_users(self.user_feeds), negotiate.build(self.negotiation), openapi.build(self.description)]
 
     async def warm(self) -> None:
         """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
@@ -550,6 +549,11 @@ class Composition:
             return self.live
         except SettingsError:  # which the part itself tells of
             return None
+
+    @cached_property
+    def description(self) -> Answer:
+        """What people's programs may call."""
+        return answer_json(200, write_openapi(FEED_OPERATIONS, FEED_SCHEMAS), PUBLIC)
 
     @cached_property
     def user_feeds(self) -> UserFeeds:
