@@ -45,6 +45,10 @@ _OURS = (
     "FORWARD_",
     "ENCRYPTION_",
     "SUBSCRIPTIONS_",
+    "AZURESIGNALR",
+    "API_",
+    "WEB_CLIENT_",
+    "TOKEN_CACHE_",
     "AZUREFUNCTIONSJOBHOST__",
 )
 
