@@ -26,7 +26,7 @@ from shared.declaration import CONNECTED, USER
 from shared.errors import StorageError
 from shared.graph.subscription import LiveSubscription
 from shared.graph.timestamp import write_timestamp
-from shared.ports import Clock, Mailbox, MailboxState, MailboxStore, Queue, SubscriptionStore
+from shared.ports import Clock, MailActionStore, Mailbox, MailboxState, MailboxStore, Queue, SubscriptionStore
 from shared.subscription_work import MailboxWork, write_work
 from shared.telemetry import log_line
 from shared.user_tokens import UserTokens, mailbox_name
@@ -70,6 +70,7 @@ class Mailboxes:
         work: Queue,
         home_tenant_id: str,
         now: Clock,
+        actions: MailActionStore,
         forget: Sequence[Forget] = (),
     ) -> None:
         self._store = store
@@ -79,6 +80,7 @@ class Mailboxes:
         self._home_tenant_id = home_tenant_id
         self._now = now
         self._forget = forget
+        self._actions = actions
 
     # -- what people ask for -----------------------------------------------------------------------------------------
 
@@ -173,6 +175,7 @@ class Mailboxes:
             await forget(name)
         if mailbox is not None:
             self._tokens.forget(mailbox.user_id)
+            await self._actions.forget(mailbox.user_id)
             if mailbox.state == "leaving":  # one that has ended stays, to say so
                 await self._store.remove(mailbox)
 

@@ -9,22 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.errors import SettingsError
+from shared.errors import SignInError
 
 NONCE_BYTES: Final = 12
 _VERSION: Final = b"\x01"
+_NO_KEY: Final = (
+    "what is kept opens with neither TOKEN_CACHE_KEY nor TOKEN_CACHE_KEY_PREVIOUS: put the key back, or connect anew"
+)
 _ABOUT: Final = "earshot: tokens of a person"
 
 
-class Unreadable(SettingsError):  # noqa: N818 - a state that heals when the key comes back
+class Unreadable(SignInError):  # noqa: N818 - a state that heals when the key comes back
     """What lies in storage opens with none of the keys. Nothing is thrown away for that: the right key may come back."""
 
     def __init__(self) -> None:
-        super().__init__(
-            [
-                "kept tokens open with neither TOKEN_CACHE_KEY nor TOKEN_CACHE_KEY_PREVIOUS: put the key back, or have people connect anew"
-            ]
-        )
+        super().__init__("token of a person", status=401, code="unreadable", message=_NO_KEY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

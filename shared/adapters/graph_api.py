@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.adapters.credential import Credential
-from shared.errors import GraphApiError, UserSignedOut
+from shared.errors import GraphApiError, SignInError
 
 if TYPE_CHECKING:
     import requests  # otherwise in the threads, on first use: it costs a cold start 50 ms
@@ -96,7 +96,9 @@ class GraphApi:
         """Make one request as a person, whose token never is the app's, whatever happens."""
         user_id = actor.removeprefix(_USER)
         if self._users is None or user_id == actor or not user_id:
-            raise UserSignedOut("this app acts for nobody: TOKEN_CACHE_KEY is missing")
+            raise SignInError(
+                "token of a person", status=_UNAUTHORIZED, message="part mail does not run: TOKEN_CACHE_KEY"
+            )
         token = await self._users(user_id, "")
         response = await self._in_thread(partial(self._send, method, url, what, body, headers, token=token))
         if response.status_code == _UNAUTHORIZED:

@@ -33,6 +33,15 @@ def scopes_of(settings: Settings) -> list[str]:
     return [f"{CLOUDS[settings.graph_cloud].endpoint}/{each}" for each in _PERMISSIONS]
 
 
+def acts_for_nobody(settings: Settings) -> str:
+    """Say why the app cannot act for people; empty where it can. It takes an app registration that they have let in."""
+    if settings.graph_credential == "managed-identity":
+        return (
+            "GRAPH_CREDENTIAL managed-identity acts for nobody but itself: federated does, and needs no secret either"
+        )
+    return ""
+
+
 class MsalUserSignIn:
     """ports.UserSignIn over msal, whose requests are made in threads."""
 

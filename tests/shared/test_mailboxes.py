@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.memory import MemoryQueue
-from shared.adapters.memory_mailboxes import MemoryMailboxStore, MemoryUserSignIn
+from shared.adapters.memory_mailboxes import MemoryMailActionStore, MemoryMailboxStore, MemoryUserSignIn
 from shared.adapters.memory_subscriptions import MemoryEncryptionKeys
 from shared.caller import Caller
 from shared.declaration import CONNECTED
@@ -44,6 +44,7 @@ class Bench(World):
 
     def __post_init__(self) -> None:
         self.mailbox_store = MemoryMailboxStore()
+        self.action_store = MemoryMailActionStore()
         self.sign_in = MemoryUserSignIn(now=lambda: self.now)
         super().__post_init__()
 
@@ -66,6 +67,7 @@ class Bench(World):
             work=queue,
             home_tenant_id=HOME,
             now=lambda: self.now,
+            actions=_Counted(self, self.action_store),
             forget=[self._forget],
         )
         self.subscriptions = Subscriptions(
