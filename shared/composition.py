@@ -21,6 +21,7 @@ import azure.functions as func
 
 import shared.handlers
 from blueprints import (
+    app,
     eventhub,
     feed,
     findings,
@@ -57,6 +58,7 @@ from shared.adapters.storage_queue import StorageQueue
 from shared.adapters.subscription_table import SubscriptionTable
 from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
+from shared.adapters.web_folder import read_web_folder
 from shared.answers import PUBLIC, Answer, answer_json
 from shared.callers import Callers
 from shared.catch_up import CatchUp
@@ -108,6 +110,7 @@ from shared.telemetry import quieten_vendors
 from shared.tenants import Tenants
 from shared.token_check import TokenCheck
 from shared.user_feeds import UserFeeds
+from shared.web_files import PageConfig, WebFiles, page_scope
 
 _LOGGER = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +200,12 @@ class Composition:
         return [subscriptions.build(kept), sweep.build(self.sweep), manage.build(kept)]
 
     def _serve_users(self) -> list[func.Blueprint]:
-        return [feed.build_for_users(self.user_feeds), negotiate.build(self.negotiation), openapi.build(self.description)]
+        return [
+            feed.build_for_users(self.user_feeds),
+            negotiate.build(self.negotiation),
+            openapi.build(self.description),
+            app.build(lambda: self.web_files),
+        ]
 
     async def warm(self) -> None:
         """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
@@ -523,6 +531,22 @@ class Composition:
             scope=self.settings.api_scope,
         )
         return Callers(judge, self.tokens, utc_now)
+
+    @cached_property
+    def web_files(self) -> WebFiles:
+        """The page."""
+        settings = self.settings
+        simulated = settings.graph_endpoint.startswith("http://")  # on this machine, as the setting insists
+        of_ours = settings.allowed_tenant_ids <= {settings.graph_tenant_id}
+        tenant = settings.graph_tenant_id if of_ours else "organizations"  # the API turns away who is of none of them
+        config = PageConfig(
+            client_id=settings.web_client_id,
+            authority=f"{settings.graph_endpoint if simulated else settings.authority}/{tenant}",
+            scope=page_scope(settings.api_audiences, settings.api_scope),
+            sign_in="simulator" if simulated else "msal",
+            live=read_access(settings, own_identity)[0],
+        )
+        return WebFiles(read_web_folder(_ROOT / "shared" / "web"), config)
 
     @cached_property
     def membership(self) -> Membership:

@@ -23,3 +23,9 @@ def test_a_module_does_what_its_tests_say(file: Path) -> None:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_types_in_the_comments_are_true() -> None:
+    done = _run("node", "local/node_modules/typescript/bin/tsc", "-p", str(HERE / "tsconfig.json"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
