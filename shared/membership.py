@@ -41,6 +41,8 @@ _MOST_REMEMBERED: Final = 250_000
 """Members of all the lists together, some 25 MB; the lists that nobody asked about for longest are forgotten first."""
 _AT_ONCE: Final = 8
 _PATIENCE: Final = timedelta(seconds=8)
+_BUDGET: Final = timedelta(seconds=10)
+"""For all the feeds of one list; the others are untold, and what was learnt is remembered for the next time."""
 _NOT_FOUND: Final = 404
 _PERSON: Final = "#microsoft.graph.aadUserConversationMember"
 
@@ -104,23 +106,30 @@ class _Remembered(Generic[_Answer]):
 class Membership:
     """One process's view of who may see which feed."""
 
-    def __init__(self, graph: Graph, now: Clock, *, home_tenant_id: str, patience: timedelta = _PATIENCE) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        now: Clock,
+        *,
+        home_tenant_id: str,
+        patience: timedelta = _PATIENCE,
+        budget: timedelta = _BUDGET,
+    ) -> None:
         self._graph = graph
         self._home = home_tenant_id
         self._patience = patience.total_seconds()
+        self._budget = budget.total_seconds()
         self._lists = _Remembered[_Members](now, most=_MOST_REMEMBERED, weigh=lambda members: len(members.people) + 1)
         self._singly = _Remembered[bool](now, most=_MOST_REMEMBERED, weigh=lambda _: 1)
 
     async def may_see(self, caller: Caller, feed: FeedSummary) -> bool:
         """Tell whether somebody may see a feed. Raises NotNow when that cannot be told."""
-        resource = read_resource(feed.resource)
-        if any((mailbox := template.match(resource)) is not None for template in _MAILBOXES):
-            return mailbox is not None and mailbox["user"].lower() == caller.user_id
-        if _CHANNEL.match(resource) is None and _CHAT.match(resource) is None:
-            return False  # nobody has said yet who may see such a thing
+        home = _find_home(caller, feed)
+        if isinstance(home, bool):
+            return home
         try:
             async with asyncio.timeout(self._patience):
-                return await self._is_member(caller, resource)
+                return await self._is_member(caller, home)
         except (GraphApiError, GraphProtocolError, TimeoutError) as problem:
             why = str(problem) or "Graph did not answer in time"
             log_line(_LOGGER, logging.WARNING, "who may see a feed cannot be told", {"feed": feed.feed, "why": why})
@@ -130,10 +139,13 @@ class Membership:
         self, caller: Caller, feeds: Sequence[FeedSummary]
     ) -> tuple[Sequence[FeedSummary], Sequence[FeedSummary]]:
         """Choose the feeds that somebody may see, and name those of which that cannot be told; a few are asked about at a time."""
-        gate = asyncio.Semaphore(_AT_ONCE)
+        gate, loop = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop()
+        until = loop.time() + self._budget
 
         async def ask(feed: FeedSummary) -> bool | None:
             async with gate:
+                if loop.time() >= until and not isinstance(_find_home(caller, feed), bool):
+                    return None
                 try:
                     return await self.may_see(caller, feed)
                 except NotNow:
@@ -188,6 +200,21 @@ class Membership:
             if problem.status == _NOT_FOUND:
                 return None
             raise
+
+
+def _find_home(caller: Caller, feed: FeedSummary) -> Resource | bool:
+    """Find the channel or chat whose members may see a feed, or say at once whether the caller may: a mailbox has its owner."""
+    try:
+        resource = read_resource(feed.resource)
+    except GraphProtocolError:
+        return False
+    for template in _MAILBOXES:
+        mailbox = template.match(resource)
+        if mailbox is not None:
+            return mailbox["user"].lower() == caller.user_id
+    if _CHANNEL.match(resource) is None and _CHAT.match(resource) is None:
+        return False  # nobody has said yet who may see such a thing
+    return resource
 
 
 def _values(answer: Mapping[str, Any]) -> Sequence[Any]:

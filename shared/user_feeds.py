@@ -4,6 +4,7 @@ A feed that somebody may not see is one that does not exist. What a page shows d
 whoever asks again is told cheaply that nothing has happened.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from shared.ports import FeedStore, FeedSummary
 _FORM: Final = "1"
 """Begins every tag: to be counted up when pages look different for the same changes."""
 
+_AT_ONCE: Final = 256 * 1024
+"""Bytes that are compressed in passing; more would hold everybody up, and has a thread of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFeeds:
@@ -52,7 +56,7 @@ class UserFeeds:
         body = {"feeds": [print_feed(each) for each in visible]} | ({"incomplete": True} if untold else {})
         answer = answer_json(200, body, PRIVATE)
         tag = f"{_FORM}.{hashlib.sha256(answer.body).hexdigest()[:24]}"
-        return unchanged(tag, asked.get("if-none-match", ""), PRIVATE) or _sent(answer, tag, asked)
+        return unchanged(tag, asked.get("if-none-match", ""), PRIVATE) or await _sent(answer, tag, asked)
 
     async def page(self, feed: str, headers: Mapping[str, str], query: Mapping[str, str]) -> Answer:
         """Read one page of a feed that the caller may see: without a position the latest changes, newest first."""
@@ -80,7 +84,7 @@ class UserFeeds:
         answer = answer_json(200, print_page(rows, wanted), PRIVATE)
         # a change that came while the page was read may be on it, or not: then it is nothing to recognise later
         settled = await self.store.newest(feed) == newest
-        return _sent(answer, tag if settled else "", asked)
+        return await _sent(answer, tag if settled else "", asked)
 
 
 def _tag(newest: int, wanted: PageQuery) -> str:
@@ -89,8 +93,11 @@ def _tag(newest: int, wanted: PageQuery) -> str:
     return f"{_FORM}.{newest}.{wanted.top}{after}{before}"
 
 
-def _sent(answer: Answer, tag: str, asked: Mapping[str, str]) -> Answer:
-    return compressed(with_tag(answer, tag) if tag else answer, asked.get("accept-encoding", ""))
+async def _sent(answer: Answer, tag: str, asked: Mapping[str, str]) -> Answer:
+    tagged, accepted = with_tag(answer, tag) if tag else answer, asked.get("accept-encoding", "")
+    if len(answer.body) < _AT_ONCE:
+        return compressed(tagged, accepted)
+    return await asyncio.to_thread(compressed, tagged, accepted)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -108,6 +108,8 @@ async def test_a_mailbox_is_its_owners_without_asking(house: House, resource: st
         "users",
         "sites/s/lists/l",
         "chats",
+        "",
+        "https://elsewhere/chats/c",
     ],
 )
 async def test_what_nobody_has_thought_of_is_nobodys(house: House, resource: str) -> None:
@@ -278,6 +280,15 @@ async def test_of_several_feeds_those_are_chosen_that_one_may_see_and_the_untold
     feeds = [feed(), feed("chats/other"), feed("chats/broken"), feed(f"users/{USER}")]
 
     assert await house.membership.choose(ADELE, feeds) == ([feeds[0], feeds[3]], [feeds[2]])
+
+
+async def test_of_more_feeds_than_there_is_time_for_the_rest_is_untold_and_mailboxes_are_not_among_it() -> None:
+    graph = Graph({ALL_MEMBERS: page(member())})
+    membership = Membership(graph, lambda: NOW, home_tenant_id=TENANT, budget=timedelta(0))
+    feeds = [feed(), feed(f"users/{USER}"), feed(f"users/{ALEX.user_id}")]
+
+    assert await membership.choose(ADELE, feeds) == ([feeds[1]], [feeds[0]])
+    assert graph.asked == []
 
 
 async def test_lists_that_nobody_asks_about_are_forgotten_before_memory_is_full(house: House) -> None:

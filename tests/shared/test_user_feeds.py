@@ -165,8 +165,9 @@ class _With:
         self.find, self.newest, self.apply, self.page = store.find, store.newest, store.apply, page
 
 
-async def test_a_large_page_is_compressed_for_whoever_asks(reader: Reader) -> None:
-    await reader.write(number=2, text="x" * 5000)
+@pytest.mark.parametrize("size", [5000, 500_000])
+async def test_a_large_page_is_compressed_for_whoever_asks(reader: Reader, size: int) -> None:
+    await reader.write(number=2, text="x" * size)
     plain, packed = await reader.page(), await reader.page(**{"Accept-Encoding": "gzip, br"})
 
     assert gzip.decompress(packed.body) == plain.body
