@@ -15,6 +15,7 @@ import jwt
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from local.graph.identity.choosing import POLICY, print_choice
 from local.graph.identity.sign_in import Refused, SignIns
 from local.graph.identity.tokens import ACCESS_TOKEN_SECONDS, SHARED_TENANTS, Authority, TokenVersion
 from local.graph.tenant.places import Person
@@ -67,10 +68,13 @@ class Entra:
         ]
 
     async def token(self, request: web.Request) -> web.Response:
-        """Answer whichever grant is asked for.
+        """Answer whichever grant is asked for, also to a page of another origin: Entra lets those in that an app registered.
 
         https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-client-creds-grant-flow and …-auth-code-flow
         """
+        return _for_pages(request, await self._token(request))
+
+    async def _token(self, request: web.Request) -> web.Response:
         try:
             form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         except (
@@ -97,19 +101,19 @@ class Entra:
             return _refusal(Refused("invalid_request", "AADSTS900144: client_id and redirect_uri are needed."))
         user = self._find(tenant_id, form.get("login_hint", ""))
         if user is None:
-            links = "".join(_choice(request, person) for person in self._people(tenant_id))
-            return web.Response(text=f"<!doctype html><title>Sign in</title><ul>{links}</ul>", content_type="text/html")
+            page = print_choice(request.url, self._people(tenant_id))
+            return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": POLICY})
         answer = {"code": self._sign_ins.write_code(form, tenant_id, user)}
         answer |= {"state": form["state"]} if "state" in form else {}
         return _send_back(form, answer)
 
     async def metadata_v1(self, request: web.Request) -> web.Response:
         """Answer with the metadata of v1 tokens."""
-        return self._metadata(request, "v1", "")
+        return _for_pages(request, self._metadata(request, "v1", ""))
 
     async def metadata_v2(self, request: web.Request) -> web.Response:
         """Answer with the metadata of v2 tokens."""
-        return self._metadata(request, "v2", "v2.0/")
+        return _for_pages(request, self._metadata(request, "v2", "v2.0/"))
 
     async def keys(self, _request: web.Request) -> web.Response:
         """Answer with the public keys, the current one first."""
@@ -120,7 +124,7 @@ class Entra:
         named = {"preferred_network": request.host, "preferred_cache": request.host, "aliases": [request.host]}
         endpoint = f"{_base(request)}/{self._authority.tenant_id}/v2.0/.well-known/openid-configuration"
         answer = {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [named]}
-        return web.json_response(answer)
+        return _for_pages(request, web.json_response(answer))
 
     async def managed_identity(self, request: web.Request) -> web.Response:
         """Answer as the App Service token endpoint does; any value of its header is taken, none is refused.
@@ -235,6 +239,7 @@ def _send_back(form: Mapping[str, str], answer: Mapping[str, str]) -> web.Respon
     return web.Response(status=302, headers={"Location": f"{target}{mark}{urllib.parse.urlencode(answer)}"})
 
 
-def _choice(request: web.Request, person: Person) -> str:
-    url = request.url.update_query(login_hint=person.address)
-    return f'<li><a href="{html.escape(str(url.relative()))}">{html.escape(person.name)}</a></li>'
+def _for_pages(request: web.Request, answer: web.Response) -> web.Response:
+    if origin := request.headers.get("Origin"):
+        answer.headers["Access-Control-Allow-Origin"] = origin
+    return answer

@@ -139,3 +139,22 @@ async def test_who_is_not_named_may_choose_and_nothing_of_the_address_becomes_ma
     assert page.status == 200
     assert all(person.name in text for person in graph.world.people)
     assert "<script>" not in text
+
+
+async def test_a_page_of_another_origin_may_redeem_its_code(graph: Simulator, app: App) -> None:
+    """Entra answers pages of the origins that an app has registered; here any will do."""
+    url = f"{graph.http_url}/{graph.tenant_id}/oauth2/v2.0/token"
+    for headers, allowed in (({"Origin": "http://127.0.0.1:7071"}, "http://127.0.0.1:7071"), ({}, None)):
+        async with app.session.post(url, data={"grant_type": "none"}, headers=headers) as answer:
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+async def test_who_does_not_say_who_they_are_chooses_on_a_page_that_may_do_nothing(graph: Simulator, app: App) -> None:
+    query = urllib.parse.urlencode({"client_id": "c", "redirect_uri": REDIRECT, "state": '"><script>'})
+    async with app.session.get(f"{graph.http_url}/{graph.tenant_id}/oauth2/v2.0/authorize?{query}") as answer:
+        page, policy = await answer.text(), answer.headers["Content-Security-Policy"]
+
+    [link] = [each for each in re.findall(r'href="([^"]*)"', page) if "adele.vance" in each]
+    assert "<script" not in page
+    assert policy.startswith("default-src 'none'")
+    assert (await sent_back(app, f"{graph.http_url}{html.unescape(link)}"))["state"] == '"><script>'
