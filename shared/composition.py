@@ -26,6 +26,7 @@ from blueprints import (
     feed,
     findings,
     health,
+    mail,
     manage,
     negotiate,
     openapi,
@@ -45,6 +46,7 @@ from shared.adapters.kept_declaration import DeclarationBlob
 from shared.adapters.key_directory import open_key_directory
 from shared.adapters.key_vault import KeyVault, open_key_vault
 from shared.adapters.ledger_table import LedgerTable
+from shared.adapters.mailbox_table import MailActionTable, MailboxTable
 from shared.adapters.oversize_blobs import OversizeBlobs
 from shared.adapters.own_endpoint import OwnWebhook
 from shared.adapters.payload_blobs import PayloadBlobs
@@ -58,6 +60,7 @@ from shared.adapters.storage_queue import StorageQueue
 from shared.adapters.subscription_table import SubscriptionTable
 from shared.adapters.targets import Targets
 from shared.adapters.trust import ca_bundle, verify
+from shared.adapters.user_sign_in import MsalUserSignIn, acts_for_nobody
 from shared.adapters.web_folder import read_web_folder
 from shared.answers import PUBLIC, Answer, answer_json
 from shared.callers import Callers
@@ -87,11 +90,16 @@ from shared.known_subscriptions import KnownSubscriptions
 from shared.ledger import Ledger
 from shared.live_messages import LiveMessages
 from shared.live_watch import LiveWatch
+from shared.mail import Mail
+from shared.mail_operations import MAIL_OPERATIONS, MAIL_SCHEMAS
+from shared.mail_replying import MailReplying
+from shared.mailboxes import Mailboxes, order_of
 from shared.membership import Membership
 from shared.negotiation import Negotiation
 from shared.openapi import write_openapi
 from shared.opener import Opener
 from shared.oversize import Oversize
+from shared.own_mailbox import OwnMailbox
 from shared.pacing import PacedGraph
 from shared.pipeline import Pipeline
 from shared.ports import EncryptionKeys
@@ -100,7 +108,7 @@ from shared.pull_mode import PullMode
 from shared.reception import Reception
 from shared.retrying import Schedule
 from shared.routing import HandlerChoice, Registration
-from shared.settings import LIVE, PULL_MODE, Settings
+from shared.settings import LIVE, MAIL, PULL_MODE, Settings
 from shared.silence import HeardRecorder, Silence
 from shared.status import Status
 from shared.storage_health import StorageHealth
@@ -110,6 +118,7 @@ from shared.telemetry import quieten_vendors
 from shared.tenants import Tenants
 from shared.token_check import TokenCheck
 from shared.user_feeds import UserFeeds
+from shared.user_tokens import UserTokens
 from shared.web_files import PageConfig, WebFiles, page_scope
 
 _LOGGER = logging.getLogger(__name__)
@@ -159,6 +168,10 @@ class Composition:
             makers["live"] = self._serve_users
         else:
             absent["live"] = f"live clients are not asked for: either of {', '.join(LIVE)} does that"
+        if self.settings.asks_for_mail:
+            makers["mail"] = self._serve_mailboxes
+        else:
+            absent["mail"] = f"nobody is to connect a mailbox: {', '.join(MAIL)} does that"
         if self.settings.asks_for_pull_mode:
             makers["event_hub"] = lambda: [eventhub.build(self.pull)]
         else:
@@ -206,6 +219,11 @@ class Composition:
             openapi.build(self.description),
             app.build(lambda: self.web_files),
         ]
+
+    def _serve_mailboxes(self) -> list[func.Blueprint]:
+        if problem := acts_for_nobody(self.settings):
+            raise SettingsError([problem])
+        return [mail.build(self.mail)]
 
     async def warm(self) -> None:
         """Get what the first delivery would wait for: signing keys, and the last good declaration if the file is broken."""
@@ -410,6 +428,7 @@ class Composition:
         checks: Mapping[str, Callable[[Mapping[str, Any], DeclaredSubscription], Iterator[str]]] = {
             "forward": self._problems_with_target,
             "dlp": self._problems_with_dlp,
+            "mailbox": self._problems_with_mailbox,
         }
         return tuple(checks[choice.name](choice.options, declared)) if choice.name in checks else ()
 
@@ -440,6 +459,11 @@ class Composition:
             if declared.include_resource_data:
                 yield "dlp: Graph sends no bodies of mail; without includeResourceData each mail is fetched whole"
 
+    def _problems_with_mailbox(self, _: Mapping[str, Any], declared: DeclaredSubscription) -> Iterator[str]:
+        entry = find_resource(declared.resource)
+        if entry is not None and entry.odata_type != "message":
+            yield "mailbox tells people what changes in their mail, and this resource is none"
+
     @cached_property
     def key_vault(self) -> KeyVault | None:
         """The vault that ENCRYPTION_KEYS names; None if it names none."""
@@ -459,6 +483,7 @@ class Composition:
             credential=make_credential(self.settings),
             scope=graph_scope(self.settings),
             verify=verify(self.settings.environ),
+            users=self.user_tokens.token if self.user_tokens else None,
         )
 
     def _storage_of(self, connection: str) -> Storage:
@@ -577,7 +602,10 @@ class Composition:
     @cached_property
     def description(self) -> Answer:
         """What people's programs may call."""
-        return answer_json(200, write_openapi(FEED_OPERATIONS, FEED_SCHEMAS), PUBLIC)
+        operations, schemas = FEED_OPERATIONS, FEED_SCHEMAS
+        if self.user_tokens is not None:
+            operations, schemas = (*operations, *MAIL_OPERATIONS), {**schemas, **MAIL_SCHEMAS}
+        return answer_json(200, write_openapi(operations, schemas), PUBLIC)
 
     @cached_property
     def user_feeds(self) -> UserFeeds:
@@ -594,6 +622,60 @@ class Composition:
             live=self.live,
             now=utc_now,
             chance=random.random,
+        )
+
+    @cached_property
+    def mailbox_table(self) -> MailboxTable:
+        """Who has connected their mailbox."""
+        return MailboxTable(self.storage)
+
+    @cached_property
+    def mail_actions(self) -> MailActionTable:
+        """What people have asked for lately."""
+        return MailActionTable(self.storage)
+
+    @cached_property
+    def user_tokens(self) -> UserTokens | None:
+        """Tokens with which we act for people; None where part ``mail`` does not run."""
+        if not self.settings.asks_for_mail or self.settings.missing("mail") or acts_for_nobody(self.settings):
+            return None
+        return UserTokens(
+            store=self.mailbox_table,
+            sign_in=MsalUserSignIn(self.settings, now=utc_now),
+            keys=self.settings.token_cache_keys,
+            now=utc_now,
+            random=os.urandom,
+            ended=order_of(StorageQueue(self.storage, "subscription-work")),
+        )
+
+    @cached_property
+    def mailboxes(self) -> Mailboxes | None:
+        """What connects and disconnects; None where part ``mail`` does not run."""
+        if self.user_tokens is None:
+            return None
+        return Mailboxes(
+            store=self.mailbox_table,
+            subscriptions=self.subscription_table,
+            tokens=self.user_tokens,
+            work=StorageQueue(self.storage, "subscription-work"),
+            home_tenant_id=self.settings.graph_tenant_id,
+            now=utc_now,
+            actions=self.mail_actions,
+            forget=[self.catch_up.forget],
+        )
+
+    @property
+    def mail(self) -> Mail:
+        """What answers people about their own mailbox. Raises SettingsError where part ``mail`` cannot run."""
+        if self.mailboxes is None:
+            raise SettingsError(self.settings.missing("mail"))
+        mailbox = OwnMailbox(self.graph)
+        return Mail(
+            callers=self.callers,
+            mailboxes=self.mailboxes,
+            mailbox=mailbox,
+            replying=MailReplying(mailbox, self.mail_actions, utc_now),
+            now=utc_now,
         )
 
     @cached_property
@@ -671,6 +753,7 @@ class Composition:
             catch_up=self.catch_up,
             silence=self.silence,
             own_endpoint=self.own_webhook,
+            mailboxes=self.mailboxes,
             keys=self.encryption_keys,
             now=utc_now,
         )
