@@ -31,7 +31,23 @@ FUNCTIONS_OF: Final[Mapping[str, frozenset[str]]] = {
     "subscriptions": frozenset({"renewal", "subscription_work", "sweep", "manage_catch_up"}),
     "feed": frozenset({"manage_feeds", "manage_feed_page"}),
     "findings": frozenset({"findings", "findings_summary"}),
-    "live": frozenset({"feeds", "feed_page", "negotiate", "openapi"}),
+    "live": frozenset({"feeds", "feed_page", "negotiate", "openapi", "app_page"}),
+    "mail": frozenset(
+        f"mail_{each}"
+        for each in (
+            "state",
+            "connect",
+            "disconnect",
+            "folders",
+            "messages",
+            "delta",
+            "message",
+            "reply",
+            "move",
+            "read",
+            "delete",
+        )
+    ),
     "event_hub": frozenset({"event_hub", "manage_event_hub"}),
 }
 """What each running part brings; a test holds it against the app."""

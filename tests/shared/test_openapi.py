@@ -18,19 +18,21 @@ from tests.shared.test_user_feeds import CHANNEL_FEED, Reader
 NOT_FOR_PROGRAMS = re.compile(r"notifications|lifecycle|health|app(/.*)?")
 """What is open to the host and is no API: what Graph calls, what probes call, and the page."""
 
+FOR_PEOPLE = {f"{SIGNALR}__serviceUri": "https://live.service.signalr.net", "TOKEN_CACHE_KEY": GOOD["CLIENT_STATE_KEY"]}
+
 DOCUMENT = write_openapi(FEED_OPERATIONS, FEED_SCHEMAS)
 
 
 def served() -> dict[str, Any]:
     """The document of an app with every part that people call."""
-    app = Composition(Settings.from_environ(GOOD | {f"{SIGNALR}__serviceUri": "https://live.service.signalr.net"}))
+    app = Composition(Settings.from_environ(GOOD | FOR_PEOPLE))
     description: dict[str, Any] = json.loads(app.description.body)
     return description
 
 
 def functions() -> dict[str, tuple[str, list[str]]]:
     """The functions that the host lets anybody call, each with its route and methods."""
-    app = Composition(Settings.from_environ(GOOD | {f"{SIGNALR}__serviceUri": "https://live.service.signalr.net"}))
+    app = Composition(Settings.from_environ(GOOD | FOR_PEOPLE))
     found = {}
     for function in registered(app.blueprints()):
         trigger = json.loads(function.get_function_json())["bindings"][0]
