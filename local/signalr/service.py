@@ -92,6 +92,7 @@ class SignalRService:
                 self._app(session),
                 access_log=None,
                 shutdown_timeout=1.0,
+                handler_cancellation=True,  # else events to somebody who has gone are noticed with the next ping
                 max_line_size=_LONGEST_LINE,
                 max_field_size=_LARGEST_HEADER,
             )
