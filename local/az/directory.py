@@ -1,4 +1,4 @@
-"""Microsoft Graph's part of `az rest`: the organization, applications, service principals, and what they were given.
+"""Microsoft Graph's part of `az rest`: the organization, applications, service principals, and what they and people were given.
 
 Right enough for what the hooks ask; any other path is a 404 that says that this stand-in does not have it.
 """
@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from local.az.applications import change_application, new_application
 from local.az.refusals import Refusal, graph, insufficient, not_found
 from local.az.tenant import next_id
 
 Answer = Mapping[str, Any] | None
 _GUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class ApplicationMissing(Refusal):
+    """There is no such application."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +53,13 @@ class Directory:
             ("patch", rf"/servicePrincipals/({_GUID})", self._change_principal),
             ("get", rf"/servicePrincipals/({_GUID})/appRoleAssignments", self._assignments),
             ("post", rf"/servicePrincipals/({_GUID})/appRoleAssignments", self._assign),
+            (
+                "get",
+                rf"/oauth2PermissionGrants\?\$filter=clientId eq '({_GUID})' and consentType eq '(\w+)'",
+                self._grants,
+            ),
+            ("post", "/oauth2PermissionGrants", self._consent),
+            ("patch", rf"/oauth2PermissionGrants/({_GUID})", self._consent_to_more),
         )
 
     def _need(self, privilege: str) -> None:
@@ -62,7 +74,7 @@ class Directory:
     def _find_application(self, key: str, value: str) -> dict[str, Any]:
         found = [each for each in self.state["applications"] if each[key] == value]
         if not found:
-            raise not_found(value)
+            raise ApplicationMissing(str(not_found(value)))
         application: dict[str, Any] = found[0]
         return application
 
@@ -72,8 +84,8 @@ class Directory:
     def _upsert(self, body: Mapping[str, Any], prefer: str, key: str, value: str) -> Answer:
         self._need("entra:applications")
         try:
-            self._find_application(key, value).update(body)
-        except Refusal:
+            change_application(self._find_application(key, value), body)
+        except ApplicationMissing:
             if prefer != "create-if-missing" or key != "uniqueName":
                 raise
             if not body.get("displayName"):
@@ -81,7 +93,8 @@ class Directory:
         else:
             return None
         made = {"id": next_id(self.state, "application"), "appId": next_id(self.state, "client"), "uniqueName": value}
-        application = {**made, "federatedIdentityCredentials": [], "signInAudience": "AzureADMyOrg", **body}
+        application = {**new_application(), **made}
+        change_application(application, body)
         self.state["applications"].append(application)
         return application
 
@@ -163,3 +176,41 @@ class Directory:
         made = {"id": next_id(self.state, "assignment"), **body}
         self.state["appRoleAssignments"].append(made)
         return made
+
+    # -- what people let apps do --------------------------------------------------------------------------------------------
+
+    def _grants(self, _body: Mapping[str, Any], _prefer: str, client: str, consent: str) -> Answer:
+        wanted = {"clientId": client, "consentType": consent}
+        return {"value": [each for each in self.state["oauth2PermissionGrants"] if each.items() >= wanted.items()]}
+
+    def _consent(self, body: Mapping[str, Any], _prefer: str) -> Answer:
+        self._need("entra:consent-for-people")
+        if set(body) != {"clientId", "consentType", "resourceId", "scope"} or body["consentType"] != "AllPrincipals":
+            raise graph(
+                "Bad Request", "Request_BadRequest", "clientId, consentType, resourceId and scope are required."
+            )
+        self._check_scope(self._find_principal("id", body["resourceId"]), body["scope"])
+        self._find_principal("id", body["clientId"])
+        same = {**body, "scope": ""}
+        if any({**each, "scope": ""}.items() >= same.items() for each in self.state["oauth2PermissionGrants"]):
+            raise graph("Conflict", "Request_MultipleObjectsWithSameKeyValue", "Permission entry already exists.")
+        made = {"id": next_id(self.state, "grant"), "principalId": None, **body}
+        self.state["oauth2PermissionGrants"].append(made)
+        return made
+
+    def _consent_to_more(self, body: Mapping[str, Any], _prefer: str, grant: str) -> Answer:
+        self._need("entra:consent-for-people")
+        there = [each for each in self.state["oauth2PermissionGrants"] if each["id"] == grant]
+        if not there:
+            raise not_found(grant)
+        if set(body) != {"scope"}:
+            raise graph("Bad Request", "Request_BadRequest", "Only scope can be changed.")
+        self._check_scope(self._find_principal("id", there[0]["resourceId"]), body["scope"])
+        there[0].update(body)
+        return None
+
+    def _check_scope(self, resource: Mapping[str, Any], scope: str) -> None:
+        """Stricter than Graph, which takes any words."""
+        known = {each["value"] for each in resource.get("oauth2PermissionScopes", ())}
+        if not scope.strip() or set(scope.split()) - known or len(set(scope.split())) != len(scope.split()):
+            raise graph("Bad Request", "Request_BadRequest", f"Invalid value specified for property 'scope': {scope}")

@@ -208,7 +208,8 @@ class StandIn:
         parts = urlsplit(url)
         if parts.hostname == GRAPH_HOST and parts.path.startswith("/v1.0/"):
             directory = Directory(state=state)
-            return directory.ask(method, parts.path.removeprefix("/v1.0"), body, headers.get("Prefer", ""))
+            asked = parts.path.removeprefix("/v1.0") + (f"?{parts.query}" if parts.query else "")
+            return directory.ask(method, asked, body, headers.get("Prefer", ""))
         if not parts.hostname and (found := _SITE.fullmatch(parts.path)) and parts.query.startswith("api-version="):
             return _ask_site(state, method, found[2], found[3])
         raise Refusal(f"Not Found(the stand-in has no {method} {url})")

@@ -22,6 +22,7 @@ PRIVILEGES: Final = (
     "entra:applications",
     "entra:principals",
     "entra:consent",
+    "entra:consent-for-people",
     "azure:contributor",
     "azure:role-assignments",
     "azure:app-keys",
@@ -32,7 +33,11 @@ PRIVILEGES: Final = (
 
 
 def fresh(
-    permissions: Iterable[str], *, signed_in: bool = True, domain: str = "contoso.onmicrosoft.com"
+    permissions: Iterable[str],
+    *,
+    for_people: Iterable[str] = (),
+    signed_in: bool = True,
+    domain: str = "contoso.onmicrosoft.com",
 ) -> dict[str, Any]:
     """Make a tenant in which nothing was ever deployed; ``permissions`` are those that Microsoft Graph has for apps."""
     roles = [
@@ -58,6 +63,10 @@ def fresh(
         "appId": GRAPH_APP_ID,
         "displayName": "Microsoft Graph",
         "appRoles": roles,
+        "oauth2PermissionScopes": [
+            {"id": str(uuid.uuid5(_NAMESPACE, f"{each} for people")), "value": each, "isEnabled": True}
+            for each in sorted(for_people)
+        ],
     }
     identity = {
         "id": IDENTITY,
@@ -85,6 +94,7 @@ def fresh(
             identity | {"appRoleAssignmentRequired": False},
         ],
         "appRoleAssignments": [],
+        "oauth2PermissionGrants": [],
         "vaults": {},
         "deletedVaults": [],
         "roleAssignments": [],
@@ -109,6 +119,8 @@ def provisioned(state: Mapping[str, Any], *, references: Mapping[str, str]) -> d
     }
     pulls = state["azd"].get("EARSHOT_DELIVERY", "webhook") != "webhook"
     values |= {"EVENT_HUB_RESOURCE_ID": HUB} if pulls else {}
+    with_mail = state["azd"].get("EARSHOT_MAIL", "false") == "true"
+    values |= {"TOKEN_CACHE_KEY_SECRET": "token-cache-key"} if with_mail else {}
     site = {"masterKey": "master-key-of-the-stand-in", "references": dict(references), "resolved": []}
     vaults = state["vaults"] or {
         "kv-x": {"secrets": {}, "deletedSecrets": {}, "certificates": {}, "deletedCertificates": {}}

@@ -17,8 +17,9 @@ from scripts.provisioning.hub import Hub
 from scripts.provisioning.live import Ask, Live, ask_over_http
 from scripts.provisioning.permissions import Derived, derive
 from scripts.provisioning.reporting import Outcome, Reporter, Step, skipped, write_report
+from scripts.provisioning.signing_in import SigningIn
 from scripts.provisioning.tenant import Preparation
-from scripts.provisioning.values import AzdValues, FileValues, Values
+from scripts.provisioning.values import AzdValues, FileValues, Values, chosen
 from scripts.provisioning.vault import Vault
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -57,7 +58,7 @@ _ABOUT: Final[Mapping[str, str]] = {
     "preprovision": "Finds what the templates must know of the tenant: its domain, Graph's own principal, and our app registration, "
     "which it makes if there is none; registers resource providers; sees that the region will do.",
     "postprovision": "Makes what no template can: trust between the app registration and the managed identity, permissions for what "
-    "subscriptions.json hears, the keys and the certificate in the vault. Changes only what differs.",
+    "subscriptions.json hears, the page's sign-in where there is one, the keys and the certificate in the vault. Changes only what differs.",
     "postdeploy": "Wakes the deployed app, has it subscribe, waits until every subscription lives, and says what to see where.",
 }
 
@@ -114,7 +115,7 @@ class _Command:
     def _derive(self) -> Derived:
         path = self.options.subscriptions
         try:
-            return derive(path.read_text(encoding="utf-8"))
+            return derive(path.read_text(encoding="utf-8"), live=chosen(self.values, "EARSHOT_SIGNALR"))
         except (OSError, ValueError) as problem:
             raise SetupProblem(f"{path.name} cannot be read: {problem}") from problem
 
@@ -142,6 +143,7 @@ def _completion(command: _Command, derived: Derived) -> Sequence[Step]:
     az, values = command.az, command.values
     return (
         *Entra(az=az, values=values, derived=derived, extra=command.options.permission).steps(),
+        *SigningIn(az=az, values=values).steps(),
         *Vault(az=az, values=values).steps(),
         *Hub(az=az, values=values, pulls=derived.pulls).steps(),
         Step(name="local.settings.json", needs="nothing", take=_local_settings),

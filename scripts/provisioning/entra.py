@@ -2,7 +2,7 @@
 
 An app registration has no secret here: it trusts the managed identity. What it may read is what `permissions` derives, granted as
 app role assignments, which is what consent by an administrator amounts to. Permissions that nothing needs any longer are named and
-left: somebody may have had a reason.
+left: somebody may have had a reason. Not here: people who sign in, see `signing_in`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from scripts.provisioning.az import Az, AzProblem, SetupProblem
 from scripts.provisioning.permissions import Derived
 from scripts.provisioning.reporting import Outcome, Step, attention, made, skipped, unchanged
 from scripts.provisioning.troubles import is_done_already
-from scripts.provisioning.values import BY_HAND, Values, choice, need
+from scripts.provisioning.values import BY_HAND, Values, choice, need, people_sign_in
 
 GRAPH: Final = "00000003-0000-0000-c000-000000000000"
 CREDENTIAL_NAME: Final = "managed-identity"
@@ -58,11 +58,11 @@ class Entra:
         return choice(self.values, "GRAPH_CREDENTIAL") != "managed-identity"
 
     def principal(self) -> Outcome:
-        """Give the app registration its service principal, which is what permissions are given to."""
-        if not self.federated:
+        """Give the app registration its service principal: permissions are given to it, and without it nobody signs in."""
+        if not self.federated and not people_sign_in(self.values):
             return skipped("the managed identity has one")
         client_id = need(self.values, "GRAPH_CLIENT_ID")
-        found = self._principal()
+        found = self.az.find(f"/servicePrincipals(appId='{client_id}')")
         if found is not None:
             return unchanged(found["id"])
         self.az.graph("post", "/servicePrincipals", {"appId": client_id})
@@ -149,9 +149,6 @@ class Entra:
     def _why(self) -> Sequence[str]:
         return [f"{each.permission} for {each.entry}, {each.purpose}: {each.page}" for each in self.derived.reasons]
 
-    def _principal(self) -> Any:
-        return self.az.find(self._path)
-
     def _principal_there(self) -> Any:
         """Give the principal, and wait for one that was just made; None only in a dry run that would make it."""
         return self.az.find(self._path) if self.az.dry else self.az.graph("get", self._path)
@@ -178,4 +175,4 @@ class Entra:
 
 
 def _left_alone() -> Outcome:
-    return skipped("EARSHOT_ENTRA is by-hand: an administrator lets the app sign in and read")
+    return skipped("EARSHOT_ENTRA is by-hand: an administrator lets the app sign in and read, and people sign in to it")

@@ -120,6 +120,17 @@ POLICY_VIOLATION: Final[Mapping[str, str]] = {
 }
 """What marking a message takes, in channels and in chats. https://learn.microsoft.com/graph/api/chatmessage-update (2026-02)"""
 
+MEMBERS: Final[Mapping[str, Access]] = {
+    "teams": Access(hear="ChannelMember.Read.All", page=f"{_API}/channel-list-allmembers"),
+    "chats": Access(hear="ChatMember.Read.All", page=f"{_API}/chat-list-members"),
+}
+"""What it takes to see who is in a channel or chat, and so may see its feed: the least that no team or chat has to agree to by itself."""
+
+_SHOWS_MEMBERS: Final = frozenset({"Chat.Read.All"})
+"""Who may read all chats is also shown who is in them, by the page above; of channels nothing of the kind is said."""
+
+_CHAT_MESSAGE: Final = "chatMessage"
+_FEED: Final = "feed"
 _PLACEHOLDER: Final = "{user}"
 
 
@@ -152,8 +163,11 @@ class Derived:
         return tuple(sorted({each.permission for each in self.reasons}))
 
 
-def derive(declaration: str) -> Derived:
-    """Read subscriptions.json as far as permissions go. Raises ValueError with a sentence if it is no such file."""
+def derive(declaration: str, *, live: bool = False) -> Derived:
+    """Read subscriptions.json as far as permissions go; with ``live``, feeds are shown to whoever is in the channel or chat.
+
+    Raises ValueError with a sentence if it is no such file.
+    """
     try:
         file = json.loads(declaration)
     except RecursionError as deep:
@@ -164,7 +178,7 @@ def derive(declaration: str) -> Derived:
     reasons: list[Reason] = []
     notes: list[str] = []
     for entry in entries:
-        for each in _derive_entry(entry):
+        for each in _derive_entry(entry, live=live):
             (notes if isinstance(each, str) else reasons).append(each)  # type: ignore[arg-type]
     return Derived(
         reasons=tuple(dict.fromkeys(reasons)),
@@ -184,7 +198,7 @@ def _is_entry(each: Any) -> bool:
     return isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("resource"), str)
 
 
-def _derive_entry(entry: Mapping[str, Any]) -> Iterator[Reason | str]:
+def _derive_entry(entry: Mapping[str, Any], *, live: bool) -> Iterator[Reason | str]:
     name, resource = entry["name"], entry["resource"].strip().lstrip("/")
     known = find(resource)
     if known is None:
@@ -205,13 +219,20 @@ def _derive_entry(entry: Mapping[str, Any]) -> Iterator[Reason | str]:
         yield Reason(permission=found.hear, entry=name, purpose="to find what went unheard", page=found.page)
     yield from _derive_people(entry, known)
     yield from _derive_handlers(entry, known)
+    if live:
+        yield from _derive_members(entry, known, access)
 
 
 def _reads_content(entry: Mapping[str, Any]) -> bool:
     """Tell whether somebody wants more than that something changed: `forward` alone sends on what came, and fetches nothing."""
-    handlers = entry.get("handlers")
-    names = {_name(each) for each in handlers} if isinstance(handlers, list) else None
+    names = _handlers_of(entry)
     return bool(entry.get("includeResourceData")) or names is None or bool(names - {"forward"})
+
+
+def _handlers_of(entry: Mapping[str, Any]) -> frozenset[str] | None:
+    """Name an entry's handlers; None for every one that there is."""
+    handlers = entry.get("handlers")
+    return frozenset(_name(each) for each in handlers) if isinstance(handlers, list) else None
 
 
 def _derive_people(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterator[Reason]:
@@ -244,10 +265,20 @@ def _derive_handlers(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterato
     handlers = entry.get("handlers")
     for each in handlers if isinstance(handlers, list) else ():
         options = each.get("dlp") if isinstance(each, dict) else None
-        if known.odata_type == "chatMessage" and isinstance(options, dict) and _marks(options):
-            place = "teams" if known.name.startswith("teams/") else "chats"
-            marking = Access(hear=POLICY_VIOLATION[place], page=f"{_API}/chatmessage-update")
+        if known.odata_type == _CHAT_MESSAGE and isinstance(options, dict) and _marks(options):
+            marking = Access(hear=POLICY_VIOLATION[_place_of(known)], page=f"{_API}/chatmessage-update")
             yield _because(marking, entry, "to mark messages that break a rule")
+
+
+def _derive_members(entry: Mapping[str, Any], known: CatalogueEntry, access: Access) -> Iterator[Reason]:
+    """List what shows who is in a channel or chat. A mailbox is its owner's, without asking; no other feed is shown to anybody."""
+    names = _handlers_of(entry)
+    if known.odata_type == _CHAT_MESSAGE and (names is None or _FEED in names) and access.hear not in _SHOWS_MEMBERS:
+        yield _because(MEMBERS[_place_of(known)], entry, "to show a feed only to those who are in it")
+
+
+def _place_of(messages: CatalogueEntry) -> str:
+    return "teams" if messages.name.startswith("teams/") else "chats"
 
 
 def _marks(options: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from scripts.provisioning.az import Az, SetupProblem
 from scripts.provisioning.reporting import Outcome, Step, made, skipped, unchanged
-from scripts.provisioning.values import BY_HAND, Values, choice
+from scripts.provisioning.values import BY_HAND, Values, choice, chosen, people_sign_in
 
 CHANGE_TRACKING: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """Microsoft Graph Change Tracking, which writes to Event Hubs.
@@ -161,9 +161,15 @@ class Preparation:
         https://learn.microsoft.com/graph/api/application-upsert (2026-01)
         """
         if choice(self.values, "GRAPH_CREDENTIAL") == "managed-identity":
-            return skipped(
-                "GRAPH_CREDENTIAL is managed-identity: the app asks Graph as its own identity, in this tenant only"
-            )
+            if chosen(self.values, "EARSHOT_MAIL"):
+                raise SetupProblem(
+                    "EARSHOT_MAIL is true, and a managed identity cannot act for people, only the registration that they sign in to: "
+                    "azd env set GRAPH_CREDENTIAL federated"
+                )
+            if not people_sign_in(self.values):
+                return skipped(
+                    "GRAPH_CREDENTIAL is managed-identity: the app asks Graph as its own identity, in this tenant only"
+                )
         if self._by_hand:
             return self._given("GRAPH_CLIENT_ID", needed=True)
         name = self._name()

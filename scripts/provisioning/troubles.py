@@ -84,13 +84,29 @@ TROUBLES: Final[Sequence[Trouble]] = (
     ),
     Trouble(
         name="the new object is not known everywhere yet",
-        pattern=r"Request_ResourceNotFound.*does not exist or one of its queried reference-property objects are not present",
+        pattern=r"(?:Request_ResourceNotFound|Directory_ObjectNotFound).*does not exist or one of its queried reference-property objects are not present",
         advice="Entra takes a few minutes to make a new object known. Run this again; if it stays so, the object was deleted, and "
         "the value of this azd environment that names it is stale.",
         source="https://learn.microsoft.com/graph/errors (2025-11)",
         example='Not Found({"error":{"code":"Request_ResourceNotFound","message":"Resource \'0f\' does not exist or one of its '
         'queried reference-property objects are not present."}})',
         passes=True,
+    ),
+    Trouble(
+        name="the API's new permission is not known everywhere yet",
+        pattern=r"has a Permission Id that cannot be found in the AppPermissions sets",
+        advice="Entra takes a moment to make a new permission of an app registration known. Run this again.",
+        source="https://learn.microsoft.com/graph/api/resources/preauthorizedapplication (2026-02)",
+        example='Bad Request({"error":{"code":"Request_BadRequest","message":"Property api.preAuthorizedApplications.delegatedPermissionIds '
+        'has a Permission Id that cannot be found in the AppPermissions sets."}})',
+        passes=True,
+    ),
+    Trouble(
+        name="somebody has consented meanwhile",
+        pattern=r"Permission entry already exists",
+        advice="The consent was given by somebody else a moment ago, and is not shown everywhere yet. Run this again in a minute.",
+        source="https://learn.microsoft.com/graph/api/oauth2permissiongrant-list (2026-02)",
+        example='Conflict({"error":{"code":"Request_MultipleObjectsWithSameKeyValue","message":"Permission entry already exists."}})',
     ),
     Trouble(
         name="too many requests",
@@ -145,6 +161,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
 ALREADY_THERE: Final[Mapping[str, str]] = {
     "RoleAssignmentExists": "https://learn.microsoft.com/azure/role-based-access-control/troubleshooting (2026-01)",
     "Permission being assigned already exists": "https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignments (2026-01)",
+    "Permission entry already exists": "https://learn.microsoft.com/graph/api/oauth2permissiongrant-post (2026-02)",
 }
 """Refusals that say that somebody else has just done the same, with their sources."""
 

@@ -17,7 +17,7 @@ FOUND: Final[Mapping[str, str]] = {
     "GRAPH_TENANT_ID": "the tenant whose data is heard",
     "GRAPH_TENANT_DOMAIN": "its default domain, which Graph wants in an event hub's address",
     "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID": "object id of Microsoft Graph Change Tracking in it",
-    "GRAPH_CLIENT_ID": "our app registration's client id, unless the managed identity itself asks Graph",
+    "GRAPH_CLIENT_ID": "our app registration's client id; none where the managed identity itself asks Graph and nobody signs in",
 }
 """What `preprovision` finds or makes, and the templates take as parameters."""
 
@@ -40,14 +40,27 @@ OUTPUTS: Final[Mapping[str, str]] = {
 CHOICES: Final[Mapping[str, str]] = {
     "GRAPH_CREDENTIAL": "federated",
     "EARSHOT_DELIVERY": "webhook",
+    "EARSHOT_SIGNALR": "false",
+    "EARSHOT_MAIL": "false",
 }
 """What a person may set, with what it is otherwise; the templates take the same."""
 
 BY_HAND: Final = "by-hand"
 
-FOR_THE_HOOKS: Final[Mapping[str, str]] = {"EARSHOT_ENTRA": "hooks"}
-"""What a person may choose for the hooks alone. ``EARSHOT_ENTRA=by-hand``: they leave Entra to an administrator, and need no right there: so
-does a pipeline, whose identity should not be able to give permissions."""
+BY_PERSON: Final = "person"
+
+FOR_THE_HOOKS: Final[Mapping[str, str]] = {
+    "EARSHOT_ENTRA": "hooks",
+    "EARSHOT_MAIL_CONSENT": "administrator",
+    "EARSHOT_PAGE_ORIGINS": "",
+}
+"""What a person may choose for the hooks alone.
+
+``EARSHOT_ENTRA=by-hand``: they leave Entra to an administrator, and need no right there: so does a pipeline, whose identity should not be
+able to give permissions. ``EARSHOT_MAIL_CONSENT=person``: nobody consents for others to what the app may do with mail.
+``EARSHOT_PAGE_ORIGINS``: where else the page is opened, such as http://localhost:7071 while somebody works on it; comma-separated."""
+
+_YES: Final = frozenset({"true", "1"})
 
 _LINE: Final = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"?([^"\r\n]*)"?\s*')
 
@@ -131,6 +144,16 @@ def read_values(text: str) -> Iterator[tuple[str, str]]:
 def choice(values: Values, name: str) -> str:
     """Give what a person chose, or what goes without a choice."""
     return values.get(name) or {**CHOICES, **FOR_THE_HOOKS}[name]
+
+
+def chosen(values: Values, name: str) -> bool:
+    """Tell whether a person chose something that is there or not, as the templates read it."""
+    return choice(values, name).lower() in _YES
+
+
+def people_sign_in(values: Values) -> bool:
+    """Tell whether there is a page, to whose users Entra gives tokens for our API."""
+    return chosen(values, "EARSHOT_SIGNALR") or chosen(values, "EARSHOT_MAIL")
 
 
 def need(values: Values, name: str) -> str:

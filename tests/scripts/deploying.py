@@ -13,14 +13,26 @@ from local.az.tenant import fresh, provisioned, read_state, write_state
 from scripts.provisioning.az import Ran
 from scripts.provisioning.commands import World, after_deploy, after_provision, before_provision
 from scripts.provisioning.live import Answer
-from scripts.provisioning.permissions import BY_PATH, BY_TYPE, GROUP_MEMBERS, POLICY_VIOLATION, TO_FIND, USER_BY_NAME
+from scripts.provisioning.permissions import (
+    BY_PATH,
+    BY_TYPE,
+    GROUP_MEMBERS,
+    MEMBERS,
+    POLICY_VIOLATION,
+    TO_FIND,
+    USER_BY_NAME,
+)
 
 REFERENCES = {"CLIENT_STATE_KEY": "client-state-key", "FORWARD_SIGNING_KEY": "forward-signing-key"}
+FOR_PEOPLE = ("openid", "profile", "email", "offline_access", "User.Read", "Mail.Read", "Mail.ReadWrite", "Mail.Send")
+"""Some of the permissions that Graph has for people, ours among them."""
 TEAMS = {"name": "teams-messages", "resource": "/teams/getAllMessages", "changeType": "created"}
 
 
 def every_permission() -> set[str]:
-    accesses = [*BY_TYPE.values(), *BY_PATH.values(), *TO_FIND.values(), USER_BY_NAME, GROUP_MEMBERS]
+    accesses = [
+        *BY_TYPE.values(), *BY_PATH.values(), *TO_FIND.values(), *MEMBERS.values(), USER_BY_NAME, GROUP_MEMBERS
+    ]  # fmt: skip
     return {name for each in accesses for name in (each.hear, each.read) if name} | {*POLICY_VIOLATION.values()}
 
 
@@ -87,7 +99,7 @@ class Deployment:
 
     def __post_init__(self) -> None:
         self.stand_in = StandIn(self.folder / "state.json")
-        write_state(self.stand_in.path, fresh(every_permission()))
+        write_state(self.stand_in.path, fresh(every_permission(), for_people=FOR_PEOPLE))
         self.declare(*self.entries)
         self.azd(AZURE_ENV_NAME="test", AZURE_LOCATION="westeurope")
 

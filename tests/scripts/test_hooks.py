@@ -50,10 +50,12 @@ def test_everything_is_made_once(deployment: Deployment) -> None:
     assert state["sites"]["func-earshot-x"]["resolved"] == ["CLIENT_STATE_KEY", "FORWARD_SIGNING_KEY"]
 
 
+@pytest.mark.parametrize("live", ["false", "true"])
 @pytest.mark.parametrize("credential", ["federated", "managed-identity"])
 @pytest.mark.parametrize("delivery", ["webhook", "both"])
-def test_a_second_run_changes_nothing(deployment: Deployment, delivery: str, credential: str) -> None:
-    deployment.azd(EARSHOT_DELIVERY=delivery, GRAPH_CREDENTIAL=credential)
+def test_a_second_run_changes_nothing(deployment: Deployment, delivery: str, credential: str, live: str) -> None:
+    mail = live if credential == "federated" else "false"
+    deployment.azd(EARSHOT_DELIVERY=delivery, GRAPH_CREDENTIAL=credential, EARSHOT_SIGNALR=live, EARSHOT_MAIL=mail)
     deployment.declare(TEAMS, *([PULLED] if delivery == "both" else []))
     deployment.up()
     before, changes = deployment.kept, len(deployment.stand_in.changed)
@@ -73,7 +75,7 @@ def test_a_second_run_changes_nothing(deployment: Deployment, delivery: str, cre
 def _for_crashes(folder: Path) -> Deployment:
     folder.mkdir(parents=True, exist_ok=True)
     deployment = Deployment(folder, entries=(TEAMS, PULLED))
-    deployment.azd(EARSHOT_DELIVERY="both")
+    deployment.azd(EARSHOT_DELIVERY="both", EARSHOT_SIGNALR="true", EARSHOT_MAIL="true")
     return deployment
 
 
@@ -98,7 +100,7 @@ def test_wherever_it_is_killed_the_next_run_ends_in_the_same_state(tmp_path: Pat
     whole = _for_crashes(tmp_path / "whole")
     whole.up()
     expected, changes = _without_ids_and_values(whole), len(whole.stand_in.changed)
-    assert changes > 15
+    assert changes > 22
 
     for number in range(changes):
         deployment = _for_crashes(tmp_path / f"{moment}-{number}")
@@ -453,6 +455,7 @@ def test_two_who_call_their_environments_the_same_share_no_registration(deployme
 def test_a_pipeline_that_may_ask_nothing_of_entra_deploys_all_the_same(deployment: Deployment) -> None:
     deployment.azd(EARSHOT_DELIVERY="both")
     deployment.declare(TEAMS, PULLED)
+    deployment.azd(EARSHOT_SIGNALR="true", EARSHOT_MAIL="true")
     deployment.up()
     deployment.azd(EARSHOT_ENTRA="by-hand")
     deployment.stand_in.refused = {"rest --method get --url https://graph.microsoft.com": insufficient()}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,20 +14,26 @@ from local.graph.catalogue.find import CATALOGUE as THEIRS
 from scripts.provisioning.permissions import (
     BY_PATH,
     BY_TYPE,
+    MEMBERS,
     TO_FIND,
     WALKS,
     access_of,
     derive,
 )
-from shared.graph.catalogue import CATALOGUE
+from shared.caller import Caller
+from shared.feeds import feed_of
+from shared.graph.catalogue import CATALOGUE, find
 from shared.graph.following import FOLLOWING
+from shared.graph.resource import read_resource
+from shared.membership import Membership
+from tests.builders import NOW
 
 USER = "6c0b0000-0000-4000-8000-000000006c0b"
 
 
-def needs(resource: str, **more: Any) -> list[str]:
+def needs(resource: str, *, live: bool = False, **more: Any) -> list[str]:
     entry = {"name": "one", "resource": resource, "changeType": "created", **more}
-    return list(derive(json.dumps({"subscriptions": [entry]})).permissions)
+    return list(derive(json.dumps({"subscriptions": [entry]}), live=live).permissions)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,72 @@ def test_an_entry_needs_no_more_than_this(resource: str, more: dict[str, Any], e
     assert needs(resource, **more) == expected
 
 
+SHOWS_MEMBERS = {
+    "/teams/1/channels/2/allMembers": {"ChannelMember.Read.All", "ChannelMember.ReadWrite.All"},
+    "/chats/1/members": {
+        "ChatMember.Read.All", "ChatMember.ReadWrite.All", "Chat.Read.All", "Chat.ReadBasic.All", "Chat.ReadWrite.All"
+    },
+}  # fmt: skip
+"""What Graph's pages of these two operations name for apps, but for what a team or chat consents to by itself; read apart from ours.
+https://learn.microsoft.com/graph/api/channel-list-allmembers (2026-04), https://learn.microsoft.com/graph/api/chat-list-members (2026-04)"""
+
+IN_CHANNELS, IN_CHATS = "/teams/1/channels/2/messages/3", "/chats/1/messages/2"
+MESSAGES = {
+    "/teams/getAllMessages": IN_CHANNELS,
+    "/teams/1/channels/2/messages": IN_CHANNELS,
+    "/chats/getAllMessages": IN_CHATS,
+    "/chats/1/messages": IN_CHATS,
+    f"/users/{USER}/chats/getAllMessages": IN_CHATS,
+    "/appCatalogs/teamsApps/1/installedToChats/getAllMessages": IN_CHATS,
+}
+"""What brings messages of Teams, and where they are."""
+
+
+def test_every_entry_that_brings_messages_of_teams_is_among_these() -> None:
+    known = {entry.name for entry in CATALOGUE if entry.odata_type == "chatMessage"}
+
+    assert {found.name for each in MESSAGES if (found := find(each.lstrip("/")))} == known
+
+
+class Asked:
+    """A Graph that knows nobody, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    async def request(self, method: str, path: str, **_: Any) -> Mapping[str, Any]:
+        self.asked.append((method, path))
+        return {"value": []}
+
+
+async def asked_for_members(message: str) -> str:
+    """Give what the app asks Graph before it shows the feed that a message is in."""
+    graph = Asked()
+    into = feed_of(read_resource(message.lstrip("/")))
+    assert not await Membership(graph, lambda: NOW, home_tenant_id=USER).may_see(
+        Caller(user_id=USER, tenant_id=USER), into
+    )
+    [(_, path)] = graph.asked
+    return path
+
+
+@pytest.mark.parametrize("resource", MESSAGES)
+async def test_whoever_shows_a_feed_may_ask_who_is_in_it_and_has_no_more_for_that_than_it_takes(resource: str) -> None:
+    enough = SHOWS_MEMBERS[await asked_for_members(MESSAGES[resource])]
+    before, shown = set(needs(resource)), set(needs(resource, live=True))
+
+    assert shown & enough
+    assert len(shown - before) == (0 if before & enough else 1)
+
+
+@pytest.mark.parametrize(
+    ("resource", "handlers"),
+    [(f"/users/{USER}/messages", ["feed"]), ("/teams/getAllMessages", ["forward", "dlp"]), ("/teams/getAllMembers", ["feed"])],
+)  # fmt: skip
+def test_nobody_is_asked_for_where_no_feed_of_a_channel_or_chat_comes_of_it(resource: str, handlers: list[str]) -> None:
+    assert needs(resource, handlers=handlers, live=True) == needs(resource, handlers=handlers)
+
+
 @pytest.mark.parametrize(
     "resource", ["/communications/presences/1", "/solutions/approval/approvalItems", "/groups/1/conversations"]
 )
@@ -89,7 +162,7 @@ def test_every_row_of_the_catalogue_has_its_access_and_no_row_is_left_over() -> 
 
 
 def test_every_access_names_a_page() -> None:
-    for access in (*BY_PATH.values(), *BY_TYPE.values(), *TO_FIND.values()):
+    for access in (*BY_PATH.values(), *BY_TYPE.values(), *TO_FIND.values(), *MEMBERS.values()):
         assert access.page.startswith("https://learn.microsoft.com/")
         assert all(re.fullmatch(r"[A-Z][A-Za-z]+(\.[A-Z-][A-Za-z-]+)+|", each) for each in (access.hear, access.read))
 
@@ -146,8 +219,8 @@ _ENTRY = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(_ENTRY | _JSON))
-def test_any_file_gives_permissions_or_one_sentence(entries: list[Any]) -> None:
+@given(entries=st.lists(_ENTRY | _JSON), live=st.booleans())
+def test_any_file_gives_permissions_or_one_sentence(*, entries: list[Any], live: bool) -> None:
     known = {
         name for each in (*BY_PATH.values(), *BY_TYPE.values(), *TO_FIND.values()) for name in (each.hear, each.read)
     }
@@ -156,15 +229,17 @@ def test_any_file_gives_permissions_or_one_sentence(entries: list[Any]) -> None:
         "GroupMember.Read.All",
         "Chat.UpdatePolicyViolation.All",
         "ChannelMessage.UpdatePolicyViolation.All",
+        "ChannelMember.Read.All",
+        "ChatMember.Read.All",
     }
     if not all(
         isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("resource"), str)
         for each in entries
     ):
         with pytest.raises(ValueError, match="subscriptions"):
-            derive(json.dumps({"subscriptions": entries}))
+            derive(json.dumps({"subscriptions": entries}), live=live)
         return
-    derived = derive(json.dumps({"subscriptions": entries}))
+    derived = derive(json.dumps({"subscriptions": entries}), live=live)
 
     assert set(derived.permissions) <= known
     assert all(reason.purpose and reason.page for reason in derived.reasons)

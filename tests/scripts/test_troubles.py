@@ -69,6 +69,7 @@ def test_before_the_templates_a_missing_role_is_named_and_can_be_mended(
     [
         ("entra:principals", "service principal", "Cloud Application Administrator"),
         ("entra:consent", "permissions", "Privileged Role Administrator"),
+        ("entra:consent-for-people", "consent for people", "Cloud Application Administrator"),
         ("vault:secrets", "CLIENT_STATE_KEY", "Key Vault Secrets Officer"),
         ("vault:certificates", "encryption certificate", "Key Vault Certificates Officer"),
         ("azure:role-assignments", "Graph may write to the hub", "Role Based Access Control Administrator"),
@@ -77,7 +78,7 @@ def test_before_the_templates_a_missing_role_is_named_and_can_be_mended(
 def test_after_the_templates_a_missing_role_is_named_and_can_be_mended(
     deployment: Deployment, privilege: str, step: str, words: str
 ) -> None:
-    deployment.azd(EARSHOT_DELIVERY="both")
+    deployment.azd(EARSHOT_DELIVERY="both", EARSHOT_SIGNALR="true")
     deployment.declare(TEAMS, PULLED)
     assert deployment.before() == 0
     deployment.provision()
