@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from scripts.provisioning import entra, hub, tenant, vault
+from scripts.provisioning import entra, hub, signing_in, tenant, vault
 from scripts.provisioning.az import Az
 from scripts.provisioning.values import CHOICES, FOR_THE_HOOKS, FOUND, OUTPUTS, FileValues
 from shared.adapters.credential import _EXCHANGE
+from shared.adapters.user_sign_in import scopes_of
 from shared.graph.validation_token import PUBLISHER_APP_ID
 from shared.settings import CLOUDS, Settings
+from shared.web_files import PageConfig, page_scope
 
 ROOT = Path(__file__).parents[2]
 MAIN = (ROOT / "bicep/main.bicep").read_text("utf-8")
 PARAMETERS = (ROOT / "bicep/main.bicepparam").read_text("utf-8")
 ROLES = (ROOT / "bicep/modules/roles.bicep").read_text("utf-8")
+SETTINGS = (ROOT / "bicep/modules/settings.bicep").read_text("utf-8")
+CLIENT = "5d2a7c1e-3b4f-4e6a-9c8d-0f1e2d3c4b5a"
 HOOKS = ["preprovision", "postprovision", "postdeploy"]
 
 
@@ -90,6 +94,39 @@ def test_the_keys_are_such_as_the_app_takes() -> None:
 
 def test_no_two_keys_are_alike() -> None:
     assert len({make() for make in (vault.make_key, vault.make_signing_key) for _ in range(50)}) == 100
+
+
+def test_the_api_in_entra_is_the_one_that_the_app_takes_tokens_for() -> None:
+    """In both ways of the templates: GRAPH_CLIENT_ID alone, or the settings that name another registration for people."""
+    [written] = re.findall(r"API_AUDIENCES: empty\(webClientId\) \? '' : '(.+?)'", SETTINGS)
+    apart = {"GRAPH_CLIENT_ID": entra.GRAPH, "API_AUDIENCES": written.replace("${webClientId}", CLIENT)}
+
+    for environ in ({"GRAPH_CLIENT_ID": CLIENT}, {**apart, "WEB_CLIENT_ID": CLIENT}):
+        settings = Settings.from_environ(environ)
+        # version 2 names us by the bare id, version 1 by the address that was asked for
+        assert settings.api_audiences == {CLIENT, f"api://{CLIENT}"}
+        assert settings.web_client_id == CLIENT
+        assert settings.api_scope == signing_in.SCOPE
+        assert page_scope(settings.api_audiences, settings.api_scope) == f"api://{CLIENT}/{signing_in.SCOPE}"
+    assert f"API_SCOPE: '{signing_in.SCOPE}'" in SETTINGS
+
+
+def test_people_come_back_to_where_the_page_waits_for_them() -> None:
+    """Letter by letter, also after signing out."""
+    page = (ROOT / "shared/web/js/sign-in.mjs").read_text("utf-8")
+    said = re.findall(r"(?:redirectUri|postLogoutRedirectUri): `\$\{location\.origin\}(.+?)`", page)
+
+    assert said == [f"/api{signing_in.PAGE}"] * 2
+    assert "output PUBLIC_BASE_URL string = 'https://${publicHost}/api'" in MAIN
+
+
+def test_what_people_are_asked_for_is_what_page_and_app_ask_for() -> None:
+    config = PageConfig(client_id=CLIENT, authority="", scope="ours", sign_in="msal", live="").print()
+    graph = CLOUDS["global"].endpoint
+    exchanged = [each.removeprefix(f"{graph}/") for each in scopes_of(Settings.from_environ({}))]
+
+    assert {each.permission for each in signing_in.TO_SIGN_IN} == {*config["scopes"]} - {"ours"}  # type: ignore[misc]
+    assert {each.permission for each in signing_in.FOR_MAIL} == set(exchanged)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
