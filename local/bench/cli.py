@@ -15,6 +15,7 @@ from local.bench.ack import ProbeError, measure_ack
 from local.bench.envelope_cost import measure_envelope
 from local.bench.figures import Figure
 from local.bench.latency import measure_latency
+from local.bench.live import measure_live
 from local.bench.many_subscriptions import measure_many
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
@@ -86,5 +87,6 @@ def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Fi
         "start": lambda material, quick: measure_start(material, quick=quick),
         "subscriptions": lambda _, quick: measure_many(quick=quick, plot=plot),
         "simulator": lambda _, quick: measure_simulator(quick=quick),
+        "live": lambda material, quick: measure_live(material.folder, quick=quick),
         "latency": lambda material, quick: measure_latency(material.folder, quick=quick),
     }
