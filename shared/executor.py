@@ -359,7 +359,9 @@ class Executor:
             problem = await self._delete_orphans(row)
         if problem is not None and not isinstance(problem, UserSignedOut):
             return await self._put_off(row, _not_about_it(self._judge(row, problem)))
-        if problem is not None:  # nobody is left who could delete it, and nobody hears what it brings
+        if problem is not None:  # whether Graph lets the app delete it, its pages do not say
+            problem = await self._delete_at_graph(replace(row, actor=""))
+        if problem is not None:  # nobody is left who could, and nobody hears what it brings
             fields = {"name": row.name, "subscriptionId": row.subscription_id or "none", "expires": str(row.expires)}
             log_line(_LOGGER, logging.WARNING, "a subscription is left to expire: its person has signed out", fields)
         if row.actor and self._farewell is not None:

@@ -5,7 +5,7 @@ Every token is signed by the simulator's authority, and every request goes over 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,9 +50,11 @@ class Town:
 
     graph: Simulator
     signalr: SignalRService
+    azurite: Azurite
     host: Running
     url: str
     http: aiohttp.ClientSession
+    log: Path
     feeds: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -142,8 +144,10 @@ class Town:
 
 
 @asynccontextmanager
-async def found_town(folder: Path) -> AsyncIterator[Town]:
-    """Start everything, fill the feeds, and take it down again."""
+async def found_town(
+    folder: Path, *, functions: Sequence[str] = FUNCTIONS, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Town]:
+    """Start everything, fill the feeds, and take it down again; the app may have other functions, and settings besides."""
     async with AsyncExitStack() as built:
         azurite = Azurite()
         await asyncio.to_thread(azurite.start)
@@ -153,13 +157,19 @@ async def found_town(folder: Path) -> AsyncIterator[Town]:
         http = await built.enter_async_context(aiohttp.ClientSession())
         [port] = free_ports(1)
         simulator = {"http": graph.http_url, "https": graph.https_url, "ca": str(graph.ca_path)}
-        settings = app_settings(folder, azurite=azurite, simulator=simulator, tenant_id=HOME, port=port)
-        settings |= {"PATH": "/usr/local/bin:/usr/bin:/bin", "AzureSignalRConnectionString": signalr.connection_string}
-        command = [*host_command("local", port=port, app=ROOT), "--functions", *FUNCTIONS]
-        host = await start("the host", command, folder=ROOT, environ=settings, log=folder / "host.log")
+        environ = app_settings(folder, azurite=azurite, simulator=simulator, tenant_id=HOME, port=port)
+        environ |= dict(settings or {}) | {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "AzureSignalRConnectionString": signalr.connection_string,
+        }
+        command = [*host_command("local", port=port, app=ROOT), "--functions", *functions]
+        host = await start("the host", command, folder=ROOT, environ=environ, log=folder / "host.log")
         built.push_async_callback(host.stop)
         await host.wait_for_line("Host started", within=60)
-        town = Town(graph=graph, signalr=signalr, host=host, url=f"http://127.0.0.1:{port}/api", http=http)
+        url = f"http://127.0.0.1:{port}/api"
+        town = Town(
+            graph=graph, signalr=signalr, azurite=azurite, host=host, url=url, http=http, log=folder / "host.log"
+        )
         await _fill(town, azurite)
         yield town
 
