@@ -14,9 +14,13 @@ from shared.mail_requests import (
 from shared.openapi import ERROR, Operation, header, in_path, query
 
 _ID: Final = {"type": "string", "pattern": f"^[A-Za-z0-9_=+-]{{1,{LONGEST_ID}}}$"}
-_TOKEN: Final = {"type": "string", "maxLength": LONGEST_TOKEN}
+_TOKEN: Final = {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{0,{LONGEST_TOKEN}}}$"}
 _MESSAGE: Final = in_path("message", _ID, "A message's id, which stays the same when it is moved.")
-_FOLDER: Final = query("folder", _ID, "A folder's id, or a name such as `inbox`, which it is unless given.")
+_FOLDER: Final = query(
+    "folder",
+    _ID | {"pattern": f"^[A-Za-z0-9_=+-]{{0,{LONGEST_ID}}}$"},
+    "A folder's id, or a name such as `inbox`, which it is unless given.",
+)
 _KEY: Final = header(
     "Idempotency-Key",
     {"type": "string", "pattern": f"^[!-~]{{1,{LONGEST_KEY}}}$"},

@@ -25,7 +25,8 @@ DEFAULT_TOP: Final = 25
 LARGEST_TOP: Final = 100
 LONGEST_ID: Final = 512
 LONGEST_COMMENT: Final = 100_000
-LONGEST_TOKEN: Final = 16_384
+LONGEST_TOKEN: Final = 6_144
+"""It has to fit into a request's first line, which web servers let have 8 KB."""
 LONGEST_KEY: Final = 200
 REACH: Final = timedelta(days=30)
 """How far back a mailbox is brought up to date at first; what is older is paged through where somebody looks at it."""
@@ -183,7 +184,7 @@ def read_key(headers: Mapping[str, str]) -> str:
 
 def read_folder(query: Mapping[str, str]) -> str:
     """Read which folder is meant. Raises BadRequest."""
-    folder = query.get("folder", INBOX)
+    folder = query.get("folder") or INBOX
     if not _ID.fullmatch(folder):
         raise BadRequest("folder is a folder's id, or a name such as inbox")
     return folder

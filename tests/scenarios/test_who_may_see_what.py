@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 
 from local.demo.stage import CLIENT_ID
 from local.graph.identity.tokens import SigningKey
+from scripts.smoke import FUNCTIONS_OF
 from tests.scenarios.town import ABROAD, HOME, Town, found_town
 
 pytestmark = [pytest.mark.scenario, pytest.mark.azurite, pytest.mark.asyncio(loop_scope="module")]
@@ -29,7 +30,9 @@ Mint = Callable[[Town], Awaitable[str]]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with found_town(tmp_path_factory.mktemp("town")) as built:
+    functions = sorted(FUNCTIONS_OF["live"] | FUNCTIONS_OF["mail"])
+    settings = {"TOKEN_CACHE_KEY": base64.b64encode(b"t" * 32).decode()}
+    async with found_town(tmp_path_factory.mktemp("town"), functions=functions, settings=settings) as built:
         await built.remove(built.people[2], "channel")
         yield built
 
@@ -174,7 +177,7 @@ async def test_any_other_is_turned_away_from_everything_and_told_no_reason(town:
     found = await operations(town)
     replies = [await town.ask(method, path, token, body={}) for method, path in found]
 
-    assert len(found) >= 3
+    assert len(found) > 10
     assert {(reply.status, reply.body, reply.headers["WWW-Authenticate"]) for reply in replies} == {
         (401, without.body, "Bearer")
     }
@@ -246,12 +249,30 @@ async def test_a_page_is_read_with_conditions_and_compression_as_http_has_them(t
     assert [each["position"] for each in plain.json["changes"]] == [3, 2, 1]
 
 
+MAIL_OPERATIONS = ("/mail/folders", "/mail/messages", "/mail/messages/m", "/mail/delta")
+
+
+@pytest.mark.parametrize("path", MAIL_OPERATIONS)
+async def test_no_way_of_asking_leads_to_somebody_elses_mailbox(town: Town, path: str) -> None:
+    """Nobody has connected theirs, so whoever asks is told that of themselves, whomever they name."""
+    token, other = await town.sign_in(town.people[3]), town.people[0]
+    plain = await town.ask("GET", path, token)
+    named = [
+        await town.ask("GET", f"{path}?user={other.id}&userId={other.id}", token),
+        await town.ask("GET", path, token, **{"X-MS-CLIENT-PRINCIPAL-ID": other.id, "X-AnchorMailbox": other.address}),
+    ]
+
+    assert plain.status >= 400
+    assert {(reply.status, reply.body) for reply in named} == {(plain.status, plain.body)}
+
+
 @pytest.mark.parametrize("token", [None, "garbage"])
 async def test_what_is_for_everybody_needs_no_token_and_minds_none(town: Town, token: str | None) -> None:
     described = await town.ask("GET", "/openapi.json", token)
 
     assert (described.status, described.json["openapi"]) == (200, "3.1.0")
-    assert set(described.json["paths"]) >= {"/feeds", "/feeds/{feed}", "/negotiate", "/openapi.json"}
+    assert set(described.json["paths"]) >= {"/feeds", "/feeds/{feed}", "/negotiate", "/openapi.json", "/mail/folders"}
+    assert (await town.ask("GET", "/app", token)).status in {200, 301, 302, 307, 308}
 
 
 async def test_no_token_and_nobodys_name_is_in_the_log(town: Town) -> None:
