@@ -21,9 +21,11 @@ from shared.ports import Clock, Grant
 from shared.settings import CLOUDS, Settings
 
 _WHAT: Final = "token of a person"
-_PERMISSIONS: Final = ("Mail.ReadWrite", "Mail.Send")
-"""msal adds ``offline_access`` by itself, without which there would be no refresh token.
-https://learn.microsoft.com/graph/permissions-reference#mail-permissions"""
+_PERMISSIONS: Final = ("Mail.Read", "Mail.ReadWrite", "Mail.Send")
+"""Subscriptions are given for reading alone: whoever may write is turned away there without Mail.Read. msal adds ``offline_access`` by
+itself, without which there would be no refresh token.
+https://learn.microsoft.com/graph/permissions-reference#mail-permissions
+https://learn.microsoft.com/graph/api/subscription-post-subscriptions#permissions"""
 
 _NOTHING_KEPT: Final = "nothing is kept with which we could act for them: connect again"
 

@@ -78,9 +78,23 @@ async def test_the_token_that_was_shown_is_exchanged_for_one_of_graph(stage: Sta
     claims = _claims(grant.token)
 
     assert (claims["aud"], claims["oid"], claims["azp"]) == (GRAPH, stage.user_id, APP)
-    assert set(str(claims["scp"]).split()) >= {"Mail.ReadWrite", "Mail.Send"}
+    assert set(str(claims["scp"]).split()) >= {"Mail.Read", "Mail.ReadWrite", "Mail.Send"}
     assert grant.user_id == stage.user_id
     assert timedelta(minutes=55) < grant.expires - present() <= timedelta(hours=1)
+
+
+async def test_an_app_without_a_secret_acts_for_people_by_its_managed_identity(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{stage.simulator.http_url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "header")
+    sign_in = stage.sign_in(GRAPH_CREDENTIAL="federated", GRAPH_CLIENT_SECRET="")
+
+    first = await sign_in.exchange(stage.shown(), tenant_id=stage.simulator.tenant_id)
+    second = await sign_in.refresh(first.cache, tenant_id=stage.simulator.tenant_id, anew=True)
+
+    assert {_claims(each.token)["oid"] for each in (first, second)} == {stage.user_id}
+    assert first.token != second.token
 
 
 async def test_a_token_that_is_good_is_taken_out_of_what_was_kept(stage: Stage) -> None:
