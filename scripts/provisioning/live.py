@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from scripts.provisioning.az import Az, SetupProblem
 from scripts.provisioning.reporting import Outcome, Step, made, unchanged
 from scripts.provisioning.signing_in import PAGE
-from scripts.provisioning.values import Values, need, people_sign_in
+from scripts.provisioning.values import Values, chosen, need
 
 KEYS: Final = "the role Website Contributor on the app (to read its keys)"
 ANYBODY: Final = "to reach the app"
@@ -107,7 +107,7 @@ class Live:
     def where_to_look(self) -> Sequence[str]:
         """Say what can be seen where."""
         app, group = need(self.values, "FUNCTION_APP_NAME"), need(self.values, "AZURE_RESOURCE_GROUP")
-        page = (f"the page             {self._base}{PAGE}",) if people_sign_in(self.values) else ()
+        page = (f"the page             {self._base}{PAGE}",) if chosen(self.values, "EARSHOT_SIGNALR") else ()
         return (
             *page,
             f"is it well           {self._base}/health",

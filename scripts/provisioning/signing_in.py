@@ -57,9 +57,11 @@ TO_SIGN_IN: Final = (
     ForPeople(permission="offline_access", purpose="to stay signed in, and to hear mail meanwhile", page=_OPENID),
 )
 FOR_MAIL: Final = (
-    ForPeople(permission="Mail.ReadWrite", purpose="to hear and read mail, mark, move, delete, draft", page=f"{_API}/message-update"),
+    ForPeople(permission="Mail.Read", purpose="to hear of mail", page=f"{_API}/subscription-post-subscriptions"),
+    ForPeople(permission="Mail.ReadWrite", purpose="to read, mark, move, delete, draft", page=f"{_API}/message-update"),
     ForPeople(permission="Mail.Send", purpose="to send a reply", page=f"{_API}/message-send"),
-)  # fmt: skip
+)
+"""Mail.ReadWrite does not spare Mail.Read: Graph gives subscriptions for reading alone, and turns away whoever may write only."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,10 +77,13 @@ class SigningIn:
             return ()
         if not people_sign_in(self.values):
             return (Step(name="people who sign in", needs=OWNER, take=_nobody),)
-        return (
-            Step(name="API", needs=OWNER, take=self.api),
+        page = (
             Step(name="page", needs=OWNER, take=self.page),
             Step(name="page may call the API", needs=OWNER, take=self.page_calls),
+        )
+        return (
+            Step(name="API", needs=OWNER, take=self.api),
+            *(page if chosen(self.values, "EARSHOT_SIGNALR") else ()),  # without it the app serves no page
             Step(name="permissions for people", needs=OWNER, take=self.named),
             Step(name="consent for people", needs=CONSENT_FOR_PEOPLE, take=self.consent),
         )
@@ -177,7 +182,7 @@ class SigningIn:
         spare = [each for each in granted if each not in wanted]
         notes = [f"granted and not needed, left as it is: {', '.join(spare)}"] if spare else []
         if each_alone and chosen(self.values, "EARSHOT_MAIL"):
-            notes.append(f"before they connect their mailbox, people open, once: {self._link()}")
+            notes.append(f"before they connect their mailbox, people consent once: {self._link()}")
         if missing:
             return made(self.az.dry, f"{', '.join(missing)}, for everybody", *notes, new=there is None)
         return (attention if notes else unchanged)(f"{', '.join(wanted)}, for everybody", *notes)
@@ -260,13 +265,13 @@ class SigningIn:
         return tuple(dict.fromkeys([f"{base}{PAGE}", *(f"{each}/api{PAGE}" for each in also)]))
 
     def _link(self) -> str:
-        """Write where a person is asked for mail; afterwards they are on the page."""
+        """Write where a person is asked for mail; afterwards they are on the page, or where the registration sends them by itself."""
         graph = self.az.endpoint("microsoftGraphResourceId")
         scopes = " ".join(f"{graph}/{each.permission}" for each in FOR_MAIL)
         asked = {
             "client_id": self._client_id,
             "response_type": "code",
-            "redirect_uri": self._addresses()[0],
+            **({"redirect_uri": self._addresses()[0]} if chosen(self.values, "EARSHOT_SIGNALR") else {}),
             "scope": f"{scopes} offline_access",
             "prompt": "consent",
         }

@@ -152,7 +152,7 @@ def chosen(values: Values, name: str) -> bool:
 
 
 def people_sign_in(values: Values) -> bool:
-    """Tell whether there is a page, to whose users Entra gives tokens for our API."""
+    """Tell whether Entra is to give people tokens for our API: for the page, or to a client of one's own that shows their mail."""
     return chosen(values, "EARSHOT_SIGNALR") or chosen(values, "EARSHOT_MAIL")
 
 

@@ -1,5 +1,6 @@
 """What people need to sign in, set up in Entra: made once, beside what somebody else has there, and no more than the app uses."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -12,12 +13,15 @@ from local.az.applications import change_application, new_application
 from local.az.refusals import Refusal
 from local.az.tenant import GRAPH_APP_ID, IDENTITY
 from scripts.provisioning.signing_in import FOR_MAIL, SCOPE, SCOPE_ID, TO_SIGN_IN
+from shared import mail_requests
+from shared.mail_requests import Reply
+from tests.builders import NOW
 from tests.scripts.deploying import TEAMS, Deployment
 
 PAGE = "https://func-earshot-x.azurewebsites.net/api/app"
 STEPS = ["API", "page", "page may call the API", "permissions for people", "consent for people"]
 SIGN_IN = {"openid", "profile", "offline_access"}
-MAIL = {"Mail.ReadWrite", "Mail.Send"}
+MAIL = {"Mail.Read", "Mail.ReadWrite", "Mail.Send"}
 THEIR_SCOPE = {
     "id": "0f4b0000-0000-4000-8000-000000000f4b",
     "value": "Orders.Read",
@@ -96,6 +100,20 @@ def test_with_mail_it_may_read_and_send_for_whoever_connects_and_nobody_is_asked
     assert consents(mail) == [SIGN_IN | MAIL]
     assert (grant["consentType"], grant["clientId"]) == ("AllPrincipals", principal["id"])
     assert "Mail.ReadWrite" not in granted(mail)
+
+
+def test_mail_without_a_page_is_for_a_client_of_ones_own(deployment: Deployment) -> None:
+    """The app serves its page where there is SignalR; the API is there for both."""
+    deployment.azd(EARSHOT_MAIL="true")
+
+    deployment.up()
+
+    found = registration(deployment)
+    assert found["identifierUris"] == [f"api://{found['appId']}"]
+    assert found["spa"] == {"redirectUris": []}
+    assert found["api"]["preAuthorizedApplications"] == []
+    assert consents(deployment) == [SIGN_IN | MAIL]
+    assert "ChannelMember.Read.All" not in granted(deployment)
 
 
 def test_nothing_of_this_is_made_where_nobody_signs_in(deployment: Deployment) -> None:
@@ -243,7 +261,7 @@ def test_mail_may_be_left_to_each_persons_own_consent(mail: Deployment) -> None:
     assert asked["client_id"] == [registration(mail)["appId"]]
     assert asked["redirect_uri"] == [PAGE]
     assert set(asked["scope"][0].split()) == {
-        "https://graph.microsoft.com/Mail.ReadWrite", "https://graph.microsoft.com/Mail.Send", "offline_access"
+        *(f"https://graph.microsoft.com/{each}" for each in MAIL), "offline_access"
     }  # fmt: skip
     assert mail.after() == 0
     assert mail.became["consent for people"] == "attention"
@@ -268,7 +286,7 @@ def test_a_consent_that_is_there_is_widened_and_never_narrowed(live: Deployment)
     live.azd(EARSHOT_MAIL="false")
     assert live.after() == 0
     assert consents(live) == [{"Mail.Read"}, SIGN_IN | MAIL | {"User.Read"}]
-    assert "granted and not needed, left as it is: User.Read, Mail.ReadWrite, Mail.Send" in live.last
+    assert "granted and not needed, left as it is: User.Read, Mail.Read, Mail.ReadWrite, Mail.Send" in live.last
 
 
 def test_somebody_who_consents_at_the_same_time_is_no_failure(
@@ -325,6 +343,47 @@ def test_whoever_deployed_is_told_where_the_page_is(live: Deployment) -> None:
     assert live.deployed() == 0
 
     assert PAGE in live.last
+
+
+READ, WRITE, SEND = {"Mail.ReadBasic", "Mail.Read", "Mail.ReadWrite"}, {"Mail.ReadWrite"}, {"Mail.Send"}
+OPENED_BY = {
+    r"GET /me/mailFolders(/\w+)?\?.+": READ,
+    r"GET /me/mailFolders/\w+/messages(/delta)?\?.+": READ,
+    r"GET /me/messages/\w+\?.*body.*": {"Mail.Read", "Mail.ReadWrite"},
+    r"GET /me/messages/\w+\?\$select=id,isDraft": READ,
+    r"(PATCH|DELETE) /me/messages/\w+": WRITE,
+    r"POST /me/messages/\w+/(move|createReply|createReplyAll)": WRITE,
+    r"POST /me/messages/\w+/send": SEND,
+    r"POST /subscriptions": {"Mail.ReadBasic", "Mail.Read"},
+}
+"""What Graph's page of each operation names for people with an account of an organisation: any of these is enough. Read apart from ours.
+https://learn.microsoft.com/graph/api/resources/message (2026-09), for subscriptions
+https://learn.microsoft.com/graph/api/subscription-post-subscriptions (2026-09)"""
+
+NEEDED = {"message": "AAA", "draft": "AAA", "role": "inbox", "query": {}, "now": NOW, "reply": Reply(comment="Hello")}
+BODIES = {"ask_move": b'{"folder": "archive"}', "ask_mark": b"{}"}
+
+
+def everything_that_is_asked_for_people() -> list[str]:
+    asked = ["POST /subscriptions"]
+    for name, ask in inspect.getmembers(mail_requests, inspect.isfunction):
+        if name.startswith("ask_"):
+            given = {**NEEDED, "body": BODIES.get(name)}
+            request = ask(**{each: given[each] for each in inspect.signature(ask).parameters})
+            asked.append(f"{request.method} {request.path}")
+    return asked
+
+
+def test_the_permissions_for_mail_are_enough_for_all_that_the_app_does_and_none_is_spare() -> None:
+    ours = {each.permission for each in FOR_MAIL}
+    enough = []
+    for asked in everything_that_is_asked_for_people():
+        [named] = [permissions for pattern, permissions in OPENED_BY.items() if re.fullmatch(pattern, asked)]
+        enough.append(named & ours)
+
+    assert len(enough) > 10
+    assert all(enough)
+    assert all({each} in enough for each in ours)
 
 
 BAD: list[dict[str, Any]] = [
