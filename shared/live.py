@@ -2,7 +2,8 @@
 
 A feed's clients are in a group whose name carries an *epoch*, five minutes of the clock. Whoever negotiates joins the group of
 the present epoch, and in its last minute that of the next one; changes are sent to the group of the present. So a group empties
-itself: who is no longer given the next one hears nothing more, without anybody having to look for their connections.
+itself: who is no longer given the next one hears nothing more, without anybody having to look for their connections. A mailbox's
+owner is told in the same way, and not by user: a connection outlives the token that it was made with, and an account.
 
 Not here: who may join (`shared.membership`), and the service itself (`shared.adapters.signalr`).
 """
@@ -70,6 +71,11 @@ def renew_after(now: datetime, *, chance: float) -> timedelta:
     left = _left(now)
     late = left - LATE if left > LATE else left + EPOCH - LATE
     return timedelta(seconds=math.ceil((late + LATE * _RENEWED_WITHIN * chance).total_seconds()))
+
+
+def own_feed(user_id: str) -> str:
+    """Name what a person hears as the owner of a mailbox; no feed has such an id."""
+    return f"own-{user_id}"
 
 
 def feed_message(feed: str, position: int, change: Mapping[str, Any]) -> Mapping[str, Any]:

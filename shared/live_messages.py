@@ -6,12 +6,12 @@ not go out within two seconds is let go, and while the service is away nobody wa
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.errors import LiveUnavailable
-from shared.live import FEED_TARGET, MAIL_TARGET, feed_message, group_now
+from shared.live import FEED_TARGET, MAIL_TARGET, feed_message, group_now, own_feed
 from shared.ports import Clock, Live
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ class LiveMessages:
         """Tell a feed's clients of a change that has taken a position. ``change`` is as a page of the feed has it."""
         if self._live is not None and self._may_try():
             group = group_now(feed, self._now())
-            await self._try(self._live.send_to_group, group, FEED_TARGET, [feed_message(feed, position, change)])
+            await self._try(self._live, group, FEED_TARGET, feed_message(feed, position, change))
 
     async def to_owner(self, user_id: str, message: Mapping[str, Any]) -> None:
         """Tell the owner of a mailbox what `shared.live.mail_message` made."""
         if self._live is not None and self._may_try():
-            await self._try(self._live.send_to_user, user_id, MAIL_TARGET, [message])
+            await self._try(self._live, group_now(own_feed(user_id), self._now()), MAIL_TARGET, message)
 
     def _may_try(self) -> bool:
         if self._again is None:
@@ -55,10 +55,10 @@ class LiveMessages:
         self._again = now + self._pause  # for the others, until this one is through
         return True
 
-    async def _try(self, send: Any, to: str, target: str, arguments: Sequence[Any]) -> None:
+    async def _try(self, live: Live, group: str, target: str, message: Mapping[str, Any]) -> None:
         try:
             async with asyncio.timeout(self._budget.total_seconds()):
-                await send(to, target, arguments)
+                await live.send_to_group(group, target, [message])
         except (LiveUnavailable, TimeoutError) as problem:
             self._note_failure(problem)
         else:

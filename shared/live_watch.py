@@ -33,10 +33,6 @@ class LiveWatch:
         """Send to a group."""
         await self._watch(self._live.send_to_group(group, target, arguments))
 
-    async def send_to_user(self, user_id: str, target: str, arguments: Sequence[Any]) -> None:
-        """Send to a user."""
-        await self._watch(self._live.send_to_user(user_id, target, arguments))
-
     def report(self) -> Mapping[str, Any]:
         """Say when this process last had an answer, when it last had none, and if that is the latest, why."""
         failing = self._failed is not None and (self._answered is None or self._failed >= self._answered)

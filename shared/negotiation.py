@@ -17,7 +17,7 @@ from shared.callers import Callers
 from shared.errors import BadRequest, EarshotError, NotNow
 from shared.feeds import is_feed_id
 from shared.graph.timestamp import write_timestamp
-from shared.live import groups_to_join, renew_after
+from shared.live import groups_to_join, own_feed, renew_after
 from shared.membership import Membership
 from shared.ports import Clock, FeedStore, FeedSummary, Live
 
@@ -82,7 +82,8 @@ class Negotiation:
     async def _join(self, caller: Caller, granted: Sequence[str], now: datetime) -> None:
         """Put the caller's connections, those to come as well, into the groups; each of these is one request."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        groups = [group for feed in granted for group in groups_to_join(feed, now)]
+        heard = [own_feed(caller.user_id), *granted]
+        groups = [group for feed in heard for group in groups_to_join(feed, now)]
 
         async def join(group: str, ttl: timedelta) -> None:
             async with gate:

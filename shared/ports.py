@@ -497,10 +497,6 @@ class Live(Protocol):
         """Send to every connection in a group; one that nobody is in is no error."""
         ...
 
-    async def send_to_user(self, user_id: str, target: str, arguments: Sequence[Any]) -> None:
-        """Send to every connection of a user; a user without any is no error."""
-        ...
-
 
 class Target(Protocol):
     """Somewhere that `forward` sends events to."""

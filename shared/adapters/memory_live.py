@@ -70,18 +70,11 @@ class MemoryLive:
 
     async def send_to_group(self, group: str, target: str, arguments: Sequence[Any]) -> None:
         """Send to every connection in a group."""
-        self._send(self.groups.get(group, ()), target, arguments)
-
-    async def send_to_user(self, user_id: str, target: str, arguments: Sequence[Any]) -> None:
-        """Send to every connection of a user."""
-        self._send([each for each in self.clients if each.user_id == user_id], target, arguments)
-
-    def _send(self, clients: Sequence[MemoryClient], target: str, arguments: Sequence[Any]) -> None:
         self._check()
         text = json.dumps({"target": target, "arguments": list(arguments)})
         if len(text) > _LARGEST_BODY:
             raise LiveUnavailable("send a message", status=413)
-        for client in clients:
+        for client in self.groups.get(group, ()):
             client.received.append((target, json.loads(text)["arguments"]))
 
     def _check(self) -> None:

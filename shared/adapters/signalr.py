@@ -66,24 +66,18 @@ class SignalR:
 
     async def send_to_group(self, group: str, target: str, arguments: Sequence[Any]) -> None:
         """Send to a group."""
-        await self._send("send to a group", f"groups/{_quoted(group)}/:send", target, arguments)
-
-    async def send_to_user(self, user_id: str, target: str, arguments: Sequence[Any]) -> None:
-        """Send to a user."""
-        await self._send("send to a user", f"users/{_quoted(user_id)}/:send", target, arguments)
+        what = "send to a group"
+        # ASCII: half a character, which JSON can carry and UTF-8 cannot, stays what it is
+        body = json.dumps({"target": target, "arguments": list(arguments)}, separators=(",", ":")).encode()
+        if len(body) > _LARGEST_BODY:
+            raise LiveUnavailable(what, status=413, detail="the message is larger than 1 MB, so nobody was asked")
+        await self._ask(what, "POST", f"groups/{_quoted(group)}/:send", body=body)
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-    async def _send(self, what: str, path: str, target: str, arguments: Sequence[Any]) -> None:
-        # ASCII: half a character, which JSON can carry and UTF-8 cannot, stays what it is
-        body = json.dumps({"target": target, "arguments": list(arguments)}, separators=(",", ":")).encode()
-        if len(body) > _LARGEST_BODY:
-            raise LiveUnavailable(what, status=413, detail="the message is larger than 1 MB, so nobody was asked")
-        await self._ask(what, "POST", path, body=body)
 
     async def _ask(
         self, what: str, method: str, path: str, *, query: dict[str, str] | None = None, body: bytes = b""

@@ -154,6 +154,13 @@ class MemoryStand:
         self.passed += by
 
 
+async def tell(live: Live, user: str, *arguments: Any) -> None:
+    """Send to the connections that one user has now: to a group of theirs alone."""
+    group = f"own-{user}~1"
+    await live.join(user, group, ttl=timedelta(minutes=1))
+    await live.send_to_group(group, "mail", arguments)
+
+
 async def heard(listener: Listener, count: int) -> Received:
     """Wait until a client was sent so much."""
 

@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.memory_live import MemoryLive
 from shared.errors import LiveUnavailable
 from shared.live import LONGEST_ACCESS, group_now, groups_to_join
-from tests.contracts.live_stand import LiveStand, MemoryStand, RealStand, heard, real_stand
+from tests.contracts.live_stand import LiveStand, MemoryStand, RealStand, heard, real_stand, tell
 from tests.contracts.twins import present
 
 ALICE, BOB = "a11ce000-0000-4000-8000-000000000001", "b0b00000-0000-4000-8000-000000000002"
@@ -31,8 +31,8 @@ async def test_a_group_s_message_reaches_who_is_in_it_and_nobody_else(stand: Liv
 
     await stand.live.send_to_group("g~1", "feed", [{"position": 1}])
     await stand.live.send_to_group("g~2", "feed", [{"position": 2}])
-    await stand.live.send_to_user(BOB, "mail", ["last"])
-    await stand.live.send_to_user(ALICE, "mail", ["last"])
+    await tell(stand.live, BOB, "last")
+    await tell(stand.live, ALICE, "last")
 
     assert await heard(alice, 2) == [("feed", [{"position": 1}]), ("mail", ["last"])]
     assert await heard(bob, 1) == [("mail", ["last"])]
@@ -66,7 +66,7 @@ async def test_every_connection_of_a_user_hears_and_one_that_left_costs_nothing(
     await stand.live.join(ALICE, "g~1", ttl=MINUTE)
     await tabs[0].leave()
 
-    await stand.live.send_to_user(ALICE, "mail", [1])
+    await tell(stand.live, ALICE, 1)
     await stand.live.send_to_group("g~1", "feed", [2])
 
     assert [await heard(tab, 2) for tab in tabs[1:]] == [[("mail", [1]), ("feed", [2])]] * 2
@@ -79,14 +79,14 @@ async def test_joining_twice_makes_one_message_of_one(stand: LiveStand) -> None:
         await stand.live.join(ALICE, "g~1", ttl=MINUTE)
 
     await stand.live.send_to_group("g~1", "feed", [1])
-    await stand.live.send_to_user(ALICE, "mail", [2])
+    await tell(stand.live, ALICE, 2)
 
     assert await heard(alice, 2) == [("feed", [1]), ("mail", [2])]
 
 
 async def test_nobody_there_is_no_error(stand: LiveStand) -> None:
     await stand.live.send_to_group("nobody~1", "feed", [])
-    await stand.live.send_to_user(BOB, "mail", [])
+    await tell(stand.live, BOB)
     await stand.live.join(BOB, "nobody~1", ttl=timedelta(milliseconds=1))
 
 
@@ -98,7 +98,7 @@ async def test_nobody_there_is_no_error(stand: LiveStand) -> None:
 async def test_whatever_json_can_carry_arrives_as_it_was(stand: LiveStand, argument: Any) -> None:
     alice = await stand.connect(await stand.live.connection(ALICE))
 
-    await stand.live.send_to_user(ALICE, "mail", [argument])
+    await tell(stand.live, ALICE, argument)
 
     assert await heard(alice, 1) == [("mail", [argument])]
 
@@ -108,7 +108,7 @@ async def test_a_user_s_name_may_have_any_characters(stand: LiveStand, user: str
     listener = await stand.connect(await stand.live.connection(user))
     await stand.live.join(user, "g~1", ttl=MINUTE)
 
-    await stand.live.send_to_user(user, "mail", [1])
+    await tell(stand.live, user, 1)
     await stand.live.send_to_group("g~1", "feed", [2])
 
     assert await heard(listener, 2) == [("mail", [1]), ("feed", [2])]
@@ -116,7 +116,7 @@ async def test_a_user_s_name_may_have_any_characters(stand: LiveStand, user: str
 
 async def test_a_megabyte_is_too_much_and_says_so(stand: LiveStand) -> None:
     with pytest.raises(LiveUnavailable, match="413"):
-        await stand.live.send_to_user(ALICE, "mail", ["x" * 1024 * 1024])
+        await tell(stand.live, ALICE, "x" * 1024 * 1024)
 
 
 async def test_a_connection_says_until_when_a_client_may_use_it(stand: LiveStand) -> None:
@@ -182,8 +182,10 @@ async def test_an_absent_service_is_one_kind_of_error() -> None:
     async with real_stand() as real:
         url = real.service.url
     assert url
-    with pytest.raises(LiveUnavailable, match=r"SignalR, send to a user: there was no answer \(ClientConnectorError\)"):
-        await real.live.send_to_user(ALICE, "mail", [])
+    with pytest.raises(
+        LiveUnavailable, match=r"SignalR, send to a group: there was no answer \(ClientConnectorError\)"
+    ):
+        await real.live.send_to_group("g~1", "feed", [])
     await real.live.close()
 
 

@@ -83,7 +83,7 @@ async def test_a_token_for_something_else_or_of_somebody_else_is_refused(simulat
         async def status_of(token: str) -> int:
             live = SignalR(stand.service.url, Tokens([token]), now=present)
             try:
-                await live.send_to_user(ALICE, "mail", [])
+                await live.send_to_group("g~1", "mail", [])
             except LiveUnavailable as problem:
                 return problem.status
             finally:
@@ -230,7 +230,7 @@ async def test_a_refusal_says_what_to_do_and_when_to_ask_again(
     async with real_stand() as stand:
         stand.service.moods.status, stand.service.moods.retry_after = status, retry_after
         with pytest.raises(LiveUnavailable, match=words) as caught:
-            await stand.live.send_to_user(ALICE, "mail", ["body"])
+            await stand.live.send_to_group(f"own-{ALICE}~1", "mail", ["body"])
 
     assert (caught.value.status, caught.value.after) == (status, after)
     assert ALICE not in str(caught.value)
@@ -239,13 +239,14 @@ async def test_a_refusal_says_what_to_do_and_when_to_ask_again(
 async def test_a_connection_that_stood_idle_and_is_gone_costs_no_message() -> None:
     async with real_stand() as stand:
         alice = await stand.connect(await stand.live.connection(ALICE))
+        await stand.live.join(ALICE, "g~1", ttl=timedelta(minutes=1))
         stand.service.moods.lose = 1
-        await stand.live.send_to_user(ALICE, "mail", [1])
+        await stand.live.send_to_group("g~1", "mail", [1])
         assert await heard(alice, 1) == [("mail", [1])]
 
         stand.service.moods.lose = 2
         with pytest.raises(LiveUnavailable, match="there was no answer"):
-            await stand.live.send_to_user(ALICE, "mail", [2])
+            await stand.live.send_to_group("g~1", "mail", [2])
 
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -272,13 +273,13 @@ async def test_a_refused_token_is_replaced_once() -> None:
     async with server(answer) as url:
         signer = Tokens(["old", "new"])
         live = SignalR(url, signer, now=present)
-        await live.send_to_user(ALICE, "mail", [])
+        await live.send_to_group("g~1", "mail", [])
         assert (seen, signer.refused) == (["Bearer old", "Bearer new"], ["old"])
 
         seen.clear()
         stubborn = SignalR(url, Tokens(["old 1", "old 2", "old 3"]), now=present)
         with pytest.raises(LiveUnavailable, match="the answer was 401"):
-            await stubborn.send_to_user(ALICE, "mail", [])
+            await stubborn.send_to_group("g~1", "mail", [])
         assert len(seen) == 2
         await live.close()
         await stubborn.close()

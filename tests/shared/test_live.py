@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.feeds import feed_id
+from shared.feeds import feed_id, is_feed_id
 from shared.graph.resource import read_resource
 from shared.live import (
     EPOCH,
@@ -21,6 +21,7 @@ from shared.live import (
     group_of,
     groups_to_join,
     mail_message,
+    own_feed,
     renew_after,
 )
 from tests.strategies import JSON_VALUES
@@ -76,6 +77,10 @@ def test_who_renews_when_told_is_always_in_the_group_that_is_spoken_to(
             assert group_now(FEED, now + (late - now) * part / 10) in joined
         assert len(groups_to_join(FEED, renewed)) == 2
         now = renewed
+
+
+def test_what_an_owner_hears_has_the_name_of_no_feed() -> None:
+    assert not is_feed_id(own_feed("a11ce000-0000-4000-8000-000000000001"))
 
 
 def test_renewals_are_spread_over_half_a_minute() -> None:

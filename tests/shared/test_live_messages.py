@@ -10,7 +10,7 @@ import pytest
 
 from shared.adapters.memory_live import MemoryLive
 from shared.errors import LiveUnavailable
-from shared.live import group_now
+from shared.live import group_now, own_feed
 from shared.live_messages import PAUSE, LiveMessages
 from tests.builders import NOW
 
@@ -59,12 +59,16 @@ async def test_a_change_reaches_the_clients_of_its_feed_in_the_group_of_the_pres
     assert client.received == [("feed", [{"feed": "f", "position": 7, "change": CHANGE}])]
 
 
-async def test_mail_reaches_its_owner() -> None:
+async def test_mail_reaches_its_owner_for_as_long_as_they_renew() -> None:
+    """An account that was shut hears nothing more although its connection is open still."""
     stand = Stand()
     client = await stand.client()
+    await stand.live.join(ALICE, group_now(own_feed(ALICE), stand.now), ttl=timedelta(minutes=5))
 
     await stand.messages.to_owner(ALICE, {"change": "deleted", "id": "m"})
     await stand.messages.to_owner("somebody else", {"change": "created", "id": "n"})
+    stand.now += timedelta(minutes=5)
+    await stand.messages.to_owner(ALICE, {"change": "created", "id": "o"})
 
     assert client.received == [("mail", [{"change": "deleted", "id": "m"}])]
 

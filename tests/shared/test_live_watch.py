@@ -27,7 +27,7 @@ def test_before_anything_was_asked_nothing_is_known() -> None:
     assert Watched().watch.report() == {"answered": None, "failed": None, "problem": ""}
 
 
-@pytest.mark.parametrize("ask", ["connection", "join", "send_to_group", "send_to_user"])
+@pytest.mark.parametrize("ask", ["connection", "join", "send_to_group"])
 async def test_every_answer_and_every_failure_counts_and_the_later_one_is_the_present(ask: str) -> None:
     watched = Watched()
 
@@ -37,10 +37,8 @@ async def test_every_answer_and_every_failure_counts_and_the_later_one_is_the_pr
                 assert (await watched.watch.connection("u")).access_token
             case "join":
                 await watched.watch.join("u", "g", ttl=timedelta(seconds=1))
-            case "send_to_group":
-                await watched.watch.send_to_group("g", "feed", [])
             case _:
-                await watched.watch.send_to_user("u", "mail", [])
+                await watched.watch.send_to_group("g", "feed", [])
 
     await go()
     assert watched.watch.report()["problem"] == ""
@@ -59,7 +57,7 @@ async def test_every_answer_and_every_failure_counts_and_the_later_one_is_the_pr
 
 async def test_the_status_shows_it() -> None:
     watched = Watched()
-    await watched.watch.send_to_user("u", "mail", [])
+    await watched.watch.send_to_group("g", "feed", [])
 
     _, body = await Status(parts={}, store=None, now=lambda: NOW, live=watched.watch).full()
 

@@ -10,6 +10,7 @@ from shared.declaration import CONNECTED
 from shared.dispatch import registrations
 from shared.errors import GraphApiError
 from shared.graph.subscription import LiveSubscription
+from shared.live import EPOCH, group_now, own_feed
 from shared.routing import Registration
 from shared.user_tokens import mailbox_name
 from tests import builders
@@ -48,6 +49,10 @@ class Bench:
         )
         await self.stand.subscriptions.save(row)
         live: MemoryLive = self.stand.live
+        for person in (ADA, EVE):  # as whoever negotiates does, and again every few minutes
+            for epoch in range(3):
+                group = group_now(own_feed(person), self.stand.now + epoch * EPOCH)
+                await live.join(person, group, ttl=3 * EPOCH)
         return live.connect(await live.connection(ADA)), live.connect(await live.connection(EVE))
 
     async def tell(self, change_type: str = "created", *, message: str = "AAMk1", etag: str = "1") -> None:

@@ -10,7 +10,7 @@ import pytest
 from local.signalr.clients import Pace
 from shared.adapters.signalr import SignalR
 from shared.adapters.signalr_access import AccessKey
-from tests.contracts.live_stand import RealStand, heard, real_stand
+from tests.contracts.live_stand import RealStand, heard, real_stand, tell
 from tests.contracts.twins import present, until
 from tests.local.signalr.stand import EVENTS, POLLING, WEBSOCKETS, needs_node, official_client
 
@@ -36,7 +36,7 @@ async def test_every_message_arrives_once_and_in_order(stand: RealStand, transpo
         await client.sees("connected")
         for position in range(300):
             await stand.live.send_to_group("f~1", "feed", [{"position": position, "text": "☃ \u2028 \x1e"}])
-        await stand.live.send_to_user(ALICE, "mail", ["two", {"arguments": None}])
+        await tell(stand.live, ALICE, "two", {"arguments": None})
 
         received = await client.hears(301)
 
@@ -132,7 +132,7 @@ async def test_pings_keep_a_quiet_connection_and_without_them_it_ends() -> None:
             await pinging.sees("connected")
             await silent.sees("connected")
             await silent.sees("reconnecting")
-            await stand.live.send_to_user(ALICE, "mail", ["still there"])
+            await tell(stand.live, ALICE, "still there")
             assert await pinging.hears(1) == [("mail", ["still there"])]
 
         assert [each["event"] for each in pinging.events] == ["connected", "message"]
@@ -144,7 +144,7 @@ async def test_a_client_of_thirty_lines_and_the_official_one_hear_the_same(stand
     async with official_client(connection) as client:
         await client.sees("connected")
         for number in range(50):
-            await stand.live.send_to_user(ALICE, "mail", [number, "x" * number * 100])
+            await tell(stand.live, ALICE, number, "x" * number * 100)
 
         assert await client.hears(50) == await heard(small, 50)
 
