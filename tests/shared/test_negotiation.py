@@ -135,6 +135,15 @@ async def test_who_never_renews_hears_nothing_after_two_epochs(street: Street) -
     assert client.received == []
 
 
+async def test_who_asks_for_no_feed_hears_of_their_own_mailbox_and_of_nobody_else_s(street: Street) -> None:
+    client, other = street.connect(await street.negotiate()), street.connect(await street.negotiate(user=ALEX))
+
+    await street.messages.to_owner(USER, {"change": "created", "id": "m"})
+
+    assert client.received == [("mail", [{"change": "created", "id": "m"}])]
+    assert other.received == []
+
+
 async def test_a_client_that_reconnects_with_what_it_was_given_is_in_its_groups(street: Street) -> None:
     answer = await street.negotiate(CHANNEL_FEED)
     street.live.disconnect(street.connect(answer))
