@@ -55,14 +55,18 @@ function stripped(html) {
 
 /** @param {string} text */
 function plain(text) {
-  const place = el("div", { class: "body plain" });
+  return el("div", { class: "body plain" }, ...linked(text));
+}
+
+/** Make links of the addresses in a text. @param {string} text @returns {(Node | string)[]} */
+function linked(text) {
+  const parts = [];
   let end = 0;
   for (const found of text.matchAll(ADDRESS)) {
-    place.append(text.slice(end, found.index), link(found[0], found[0]));
+    parts.push(text.slice(end, found.index), link(found[0], found[0]));
     end = found.index + found[0].length;
   }
-  place.append(text.slice(end));
-  return place;
+  return [...parts, text.slice(end)];
 }
 
 /** @param {string} href @param {...(Node | string)} children */
@@ -94,12 +98,12 @@ function isSimple(fragment) {
   return [...fragment.querySelectorAll("*")].every((each) => SIMPLE.has(each.localName));
 }
 
-/** @param {Node} from @returns {(Node | string)[]} */
-function rebuilt(from) {
+/** @param {Node} from @param {boolean} [inLink] @returns {(Node | string)[]} */
+function rebuilt(from, inLink = false) {
   return [...from.childNodes].flatMap((node) => {
-    if (node.nodeType === Node.TEXT_NODE) return [node.textContent ?? ""];
+    if (node.nodeType === Node.TEXT_NODE) return inLink ? [node.textContent ?? ""] : linked(node.textContent ?? "");
     if (!(node instanceof Element)) return [];
-    const children = rebuilt(node);
+    const children = rebuilt(node, inLink || node.localName === "a");
     switch (node.localName) {
       case "a": {
         const href = node.getAttribute("href");

@@ -24,6 +24,8 @@ export class Feed {
     this.read = read;
     /** What has come since a person was last here: the position before it, for the line on the screen. @type {number | null} */
     this.newSince = null;
+    /** The same, from the moment at which somebody went away until it is known whether anything came. @type {number | null} */
+    this.leftAt = null;
     this.problem = "";
     /** @type {FeedSync | null} */
     this.sync = null;
@@ -44,14 +46,14 @@ export class Feed {
     return this.log.inOrder().filter((item) => item.first > read && !item.deleted && !isMine(item, myId)).length;
   }
 
-  /** What the feed is called: as the server says, else by who writes there. */
+  /** What the feed is called: as the server says, else by who writes there, those first who did first: then it keeps its name. */
   get title() {
     if (this.summary.name) return this.summary.name;
-    const people = [...new Set(this.log.inOrder().reverse().map((item) => item.by).filter(Boolean))];
-    const [first, second, ...others] = people;
-    if (!first) return this.summary.kind === "chat" ? "Chat" : capital(this.summary.kind);
-    const named = others.length ? `${first}, ${second} and ${others.length} more` : second ? `${first} and ${second}` : first;
-    return named;
+    const people = [...new Set(this.log.inOrder().map((item) => item.by).filter(Boolean))];
+    const [first, second, ...others] = people.length > 1 ? people.map((name) => name.split(" ")[0]) : people;
+    if (!first) return capital(this.summary.kind);
+    if (others.length) return `${first}, ${second} and ${others.length} more`;
+    return second ? `${first} and ${second}` : first;
   }
 
   /** When something last happened here. */

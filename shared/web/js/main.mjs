@@ -166,7 +166,9 @@ class Session {
 
   /** Begin to count from when this page was last up to date: what comes from now on came while nobody looked. */
   #measureAbsence() {
-    this.absentSince ??= this.lastSeen ?? Date.now();
+    if (this.absentSince !== undefined) return;
+    this.absentSince = this.lastSeen ?? Date.now();
+    this.feedsView?.leave();
   }
 
   /** Fetch what is new everywhere. */

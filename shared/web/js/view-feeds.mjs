@@ -39,7 +39,7 @@ export class FeedsView {
     this.wasAtEnd = true;
     this.visible = false;
     feeds.changed.on((id) => this.visible && this.render(id));
-    feeds.arrived.on(({ feed, effects }) => this.#arrived(feed, effects));
+    feeds.arrived.on(({ feed, effects, how }) => this.#arrived(feed, effects, how));
   }
 
   /** Show one feed, or on a phone the list of them. @param {string | null} id */
@@ -67,6 +67,11 @@ export class FeedsView {
     this.visible = false;
     if (this.open) this.open.newSince = null;
     this.openId = null;
+  }
+
+  /** Nobody can follow what happens from now on: what comes until they are back goes below a line. */
+  leave() {
+    if (this.open) this.open.leftAt = this.open.read ?? null;
   }
 
   /** @returns {Feed | undefined} */
@@ -116,7 +121,7 @@ export class FeedsView {
       el(
         "a",
         { href: `#/feeds/${feed.id}`, class: unread ? "row unread" : "row", "aria-current": feed.id === this.openId ? "true" : null },
-        avatar(feed.title),
+        sign(feed),
         el("span", { class: "row-top" }, el("span", { class: "row-title" }, feed.title), last && time(last.at, now)),
         el("span", { class: "row-words" }, words),
         el("span", { class: "row-kind" }, feed.summary.kind),
@@ -136,7 +141,7 @@ export class FeedsView {
       arrange(this.messages, []);
       return;
     }
-    const atEnd = this.wasAtEnd;
+    const [atEnd, line] = [this.wasAtEnd, this.messages.querySelector(".new")];
     const items = feed.log.inOrder();
     if (this.title.textContent !== feed.title) this.title.textContent = feed.title;
     this.sub.textContent = feed.problem || `${capital(feed.summary.kind)} · ${counted(items.length, "message")}${feed.log.hasOlder ? " here, more on the server" : ""}`;
@@ -145,7 +150,8 @@ export class FeedsView {
     this.hint.textContent = feed.isKnown ? "Nothing has been said here yet." : this.isOnline() ? "Opening…" : "You are offline, and this feed has not been opened here before.";
     arrange(this.messages, this.#rows(feed, items));
     forgetOthers(this.shown, new Set(items.map((item) => item.id)));
-    if (atEnd) this.#toEnd();
+    if (atEnd && this.messages.querySelector(".new") !== line) this.#toBeginningOfNew();
+    else if (atEnd) this.#toEnd();
     if (this.isWatching(feed.id)) this.feeds.markRead(feed.id);
   }
 
@@ -161,7 +167,7 @@ export class FeedsView {
       if (today !== day) rows.push(this.#kept(this.shown, `day ${today}`, today, () => el("li", { class: "day" }, el("span", {}, today))));
       const fresh = !lined && item.first > (feed.newSince ?? 0) && !isMine(item, this.feeds.myId);
       if (fresh) {
-        rows.push(this.#kept(this.shown, "new", "new", () => el("li", { class: "new" }, el("span", {}, "New since you were here"))));
+        rows.push(this.#kept(this.shown, "new", String(feed.newSince), () => el("li", { class: "new" }, el("span", {}, "New since you were here"))));
         lined = true;
       }
       const follows = !fresh && today === day && before !== null && before.by === item.by && !item.content?.replyToId && !item.content?.subject && Date.parse(item.at) - Date.parse(before.at) < TOGETHER;
@@ -183,10 +189,12 @@ export class FeedsView {
     return element;
   }
 
-  /** @param {Feed} feed @param {import("./feed-log.mjs").Effect[]} effects */
-  #arrived(feed, effects) {
+  /** @param {Feed} feed @param {import("./feed-log.mjs").Effect[]} effects @param {string} how */
+  #arrived(feed, effects, how) {
     const added = effects.filter((effect) => effect.kind === "added" && !isMine(effect.item, this.feeds.myId)).length;
-    if (feed.id !== this.openId || !added || this.isWatching(feed.id)) return;
+    if (feed.id !== this.openId || !added) return;
+    if (how === "caught up" && feed.leftAt !== null) [feed.newSince, feed.leftAt] = [feed.leftAt, null];
+    if (this.isWatching(feed.id)) return;
     feed.newSince ??= feed.read ?? null;
     if (this.wasAtEnd) return;
     this.unseen += added;
@@ -213,7 +221,9 @@ export class FeedsView {
   #toBeginningOfNew() {
     const line = this.messages.querySelector(".new");
     if (!line) return this.#toEnd();
-    line.scrollIntoView({ block: "start" });
+    this.#toEnd();
+    const hidden = this.scroller.getBoundingClientRect().top - line.getBoundingClientRect().top;
+    if (hidden > 0) this.scroller.scrollTop -= hidden;
     this.#scrolled();
   }
 
@@ -233,6 +243,13 @@ export class FeedsView {
     this.older.disabled = false;
     this.scroller.scrollTop = this.scroller.scrollHeight - below;
   }
+}
+
+/** What stands for a feed: its kind, or in a chat somebody who is in it. @param {Feed} feed */
+function sign(feed) {
+  const { kind } = feed.summary;
+  if (kind === "chat") return avatar(feed.log.inOrder().find((item) => item.by)?.by ?? "");
+  return el("span", { class: "avatar sign", "aria-hidden": "true" }, kind === "channel" ? "#" : "✉");
 }
 
 /** @param {Map<string, any>} kept @param {Set<string>} wanted */

@@ -104,7 +104,7 @@ export class MailView {
     const menu = el(
       "details",
       { class: "menu" },
-      el("summary", { "aria-label": "About this mailbox", class: "dots" }, "⋯"),
+      el("summary", { class: "dots" }, el("span", { "aria-hidden": "true" }, "⋯"), el("span", { class: "unseen" }, "About this mailbox")),
       el("div", { class: "menu-card" }, el("button", { type: "button", onclick: () => ((menu.open = false), this.mailbox.disconnect()) }, "Disconnect the mailbox"), el("p", { class: "sub" }, "This app forgets your mailbox, and stops hearing of it. Your mail stays where it is.")),
     );
     closeWhenLeft(menu);

@@ -60,9 +60,9 @@ export function avatar(name, hidden = false) {
 
 /** @param {string} name */
 function toneOf(name) {
-  let sum = 0;
-  for (const letter of name) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
-  return sum % TONES;
+  let mixed = 2166136261;
+  for (const letter of name) mixed = Math.imul(mixed ^ (letter.codePointAt(0) ?? 0), 16777619);
+  return ((mixed ^ (mixed >>> 15)) >>> 0) % TONES;
 }
 
 /** @param {Item} item @returns {(HTMLElement | null)[]} */

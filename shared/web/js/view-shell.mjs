@@ -42,7 +42,7 @@ export function showAccount(account, onSignOut) {
   const menu = el(
     "details",
     { class: "menu" },
-    el("summary", { "aria-label": `Signed in as ${name}` }, avatar(name)),
+    el("summary", {}, avatar(name), el("span", { class: "unseen" }, `Signed in as ${name}`)),
     el(
       "div",
       { class: "menu-card" },
@@ -110,13 +110,17 @@ export function withdraw(kind) {
   byId("notices").querySelector(`[data-kind="${kind}"]`)?.remove();
 }
 
-let announcing = 0;
-/** Tell those who listen rather than look. Not more than one sentence in two seconds: the last one. @param {string} words */
+const BETWEEN_ANNOUNCEMENTS = 1_500;
+let toTell = "";
+/** Tell those who listen rather than look; when much happens, the latest of it every now and then. @param {string} words */
 export function announce(words) {
-  clearTimeout(announcing);
-  announcing = window.setTimeout(() => {
-    byId("told").textContent = words;
-  }, 700);
+  if (!toTell) {
+    setTimeout(() => {
+      byId("told").textContent = toTell;
+      toTell = "";
+    }, BETWEEN_ANNOUNCEMENTS);
+  }
+  toTell = words;
 }
 
 /** @param {() => void} onSignIn @param {string} [why] */
