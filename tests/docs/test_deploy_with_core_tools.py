@@ -44,7 +44,7 @@ def commands(folder: Path, page: str = PAGE) -> list[list[str]]:
     environ = {"PATH": f"{programs}:/usr/bin:/bin", "RECORD": str(folder / "record")} | dict.fromkeys(
         {*OUTPUTS, *FOUND}, "something"
     )
-    script = blocks(page, "sh(?: by-hand)?")
+    script = blocks(page, "sh(?: by-hand)?(?: people)?")
     done = subprocess.run(
         ["/bin/sh", "-e", "-c", script],
         cwd=folder,
@@ -68,7 +68,7 @@ def of(called: list[list[str]], program: str) -> list[list[str]]:
 
 
 def test_every_az_command_is_one_that_the_real_cli_takes(called: list[list[str]]) -> None:
-    assert len(of(called, "az")) > 25
+    assert len(of(called, "az")) > 35
     for words in of(called, "az"):
         assert read(words[1:]).name
 
@@ -100,7 +100,8 @@ def test_the_permissions_by_hand_are_those_of_the_file_that_ships() -> None:
     assert set(named.split()) == set(derive((ROOT / "subscriptions.json").read_text("utf-8")).permissions)
 
 
-def test_the_steps_by_hand_make_what_the_hooks_make(tmp_path: Path) -> None:
+@pytest.mark.parametrize("people", [{}, {"EARSHOT_SIGNALR": "true", "EARSHOT_MAIL": "true"}], ids=["alone", "people"])
+def test_the_steps_by_hand_make_what_the_hooks_make(tmp_path: Path, people: dict[str, str]) -> None:
     """The blocks are run by a shell, with the stand-in as `az`; afterwards the hooks find nothing to do."""
     deployment = Deployment(tmp_path, entries=(TEAMS,))
     programs = tmp_path / "bin"
@@ -108,9 +109,10 @@ def test_the_steps_by_hand_make_what_the_hooks_make(tmp_path: Path) -> None:
     az = programs / "az"
     az.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m local.az az "$@"\n')
     az.chmod(0o755)
-    deployment.azd(EARSHOT_DELIVERY="both")
+    deployment.azd(EARSHOT_DELIVERY="both", **people)
     deployment.provision()
-    values = {name: value for name, value in deployment.state["azd"].items() if name != "EARSHOT_DELIVERY"}
+    values = {name: value for name, value in deployment.state["azd"].items() if not name.startswith("EARSHOT_")}
+    script = blocks(PAGE, "sh by-hand(?: people)?" if people else "sh by-hand")
     own = {
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": str(ROOT),
@@ -118,7 +120,7 @@ def test_the_steps_by_hand_make_what_the_hooks_make(tmp_path: Path) -> None:
     }
 
     done = subprocess.run(
-        ["/bin/sh", "-e", "-c", blocks(PAGE, "sh by-hand")],
+        ["/bin/sh", "-e", "-c", script],
         cwd=tmp_path, env=values | own, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
@@ -138,6 +140,7 @@ def test_the_steps_by_hand_make_what_the_hooks_make(tmp_path: Path) -> None:
     assert deployment.before() == 0
     assert {*deployment.became.values()} <= {"unchanged", "skipped"}
     assert deployment.after() == 0
+    assert deployment.became.get("consent for people") == ("unchanged" if people else None)
     assert {step for step, became in deployment.became.items() if became not in {"unchanged", "skipped"}} == {
         "Graph may write to the hub"
     }

@@ -9,6 +9,7 @@ import pytest
 
 from scripts.provisioning import entra, hub, signing_in, tenant, vault
 from scripts.provisioning.az import Az
+from scripts.provisioning.permissions import MEMBERS
 from scripts.provisioning.values import CHOICES, FOR_THE_HOOKS, FOUND, OUTPUTS, FileValues
 from shared.adapters.credential import _EXCHANGE
 from shared.adapters.user_sign_in import scopes_of
@@ -139,3 +140,13 @@ def test_a_hook_runs_where_nothing_is_installed_and_explains_itself(hook: str, t
     for option in ("--dry-run", "--json", "--values"):
         assert option in done.stdout
     assert done.stderr == ""
+
+
+def test_what_a_person_may_choose_and_what_is_asked_of_people_stands_in_the_pages() -> None:
+    pages = "".join((ROOT / f"docs/{name}.md").read_text("utf-8") for name in ("deploy", "deploy-with-core-tools"))
+    asked = [each.permission for each in (*signing_in.TO_SIGN_IN, *signing_in.FOR_MAIL)]
+    asked += [each.hear for each in MEMBERS.values()]
+
+    assert [name for name in (*CHOICES, *FOR_THE_HOOKS) if name not in pages] == []
+    assert [name for name in asked if f"`{name}`" not in pages] == []
+    assert signing_in.SCOPE_ID in pages
