@@ -23,6 +23,10 @@ PAUSE: Final = timedelta(seconds=5)
 """How long nothing is tried after a failure; then one message is, and the others wait for what becomes of it."""
 
 
+_OF_ONE: Final = frozenset({400, 413})
+"""Refusals that say something of the message and nothing of the service: the next one is sent as if nothing had been."""
+
+
 class LiveMessages:
     """Sends through a service, or where there is none does nothing."""
 
@@ -65,6 +69,9 @@ class LiveMessages:
             self._note_success()
 
     def _note_failure(self, problem: LiveUnavailable | TimeoutError) -> None:
+        if isinstance(problem, LiveUnavailable) and problem.status in _OF_ONE:
+            _LOGGER.warning("one live message was not taken, and will be fetched: %s", problem)
+            return
         self._let_go += 1
         if self._again is None:  # one line for an outage, however many messages
             why = str(problem) or f"no answer within {self._budget.total_seconds():g} s"

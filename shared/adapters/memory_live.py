@@ -73,7 +73,7 @@ class MemoryLive:
         self._check()
         text = json.dumps({"target": target, "arguments": list(arguments)})
         if len(text) > _LARGEST_BODY:
-            raise LiveUnavailable("send a message", status=413)
+            raise LiveUnavailable("send to a group", status=413)
         for client in self.groups.get(group, ()):
             client.received.append((target, json.loads(text)["arguments"]))
 

@@ -1,6 +1,6 @@
 """Port ``Live`` on Azure SignalR Service in serverless mode, by its REST API.
 
-By hand, because Microsoft has no client for Python: six lines of paths, and a token each. Not here: which group somebody may be in.
+By hand, because Microsoft has no client for Python: four requests, and a token each. Not here: which group somebody may be in.
 https://learn.microsoft.com/azure/azure-signalr/swagger/signalr-data-plane-rest-v20241201 (2026-06)
 """
 
@@ -26,7 +26,7 @@ _MINUTES: Final = 60
 _CONNECT_SECONDS: Final = 3.0
 _TOTAL_SECONDS: Final = 10.0
 _UNAUTHORIZED: Final = 401
-_CREATED: Final = 300
+_NOT_DONE: Final = 300
 _LARGEST_BODY: Final = 1024 * 1024
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 
@@ -70,7 +70,9 @@ class SignalR:
         # ASCII: half a character, which JSON can carry and UTF-8 cannot, stays what it is
         body = json.dumps({"target": target, "arguments": list(arguments)}, separators=(",", ":")).encode()
         if len(body) > _LARGEST_BODY:
-            raise LiveUnavailable(what, status=413, detail="the message is larger than 1 MB, so nobody was asked")
+            raise LiveUnavailable(
+                what, status=413, detail="or would have been: the message is larger than 1 MB, and was not sent"
+            )
         await self._ask(what, "POST", f"groups/{_quoted(group)}/:send", body=body)
 
     async def close(self) -> None:
@@ -99,7 +101,7 @@ class SignalR:
             except (aiohttp.ClientError, TimeoutError, OSError) as problem:
                 raise _unreached(what, problem) from problem
             else:
-                if status < _CREATED:
+                if status < _NOT_DONE:
                     return text
                 if status != _UNAUTHORIZED or not again:
                     raise LiveUnavailable(what, status=status, detail=_HINTS.get(status, ""), after=after)

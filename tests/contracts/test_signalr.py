@@ -4,18 +4,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.graph.simulator import Simulator
 from local.signalr.service import KEY
 from shared.adapters.credential import own_identity
-from shared.adapters.signalr import SignalR
+from shared.adapters.signalr import SignalR, _read_wait
 from shared.adapters.signalr_access import SCOPE, AccessKey, Identity, read_access
 from shared.errors import LiveUnavailable, SettingsError, SignInError
 from shared.settings import Settings
@@ -211,6 +214,42 @@ def test_one_that_is_none_is_not_repeated(text: str) -> None:
         read_access(settings, own_identity)
 
     assert "secret-key" not in str(caught.value)
+
+
+PARTS = st.sampled_from(
+    [
+        "Endpoint=",
+        "https://",
+        "http://",
+        "localhost",
+        "c.service.signalr.net",
+        ":8888",
+        "AccessKey=",
+        "Port=",
+        "[",
+        ";",
+        "=",
+    ]
+)
+
+
+@given(st.lists(PARTS | st.text(max_size=8)).map("".join))
+def test_whatever_a_connection_string_says_it_is_an_address_or_a_problem_that_does_not_repeat_it(text: str) -> None:
+    try:
+        endpoint, _ = read_access(replace(Settings(), signalr=text), own_identity)
+    except SettingsError as problem:
+        [said] = problem.problems
+        assert said.startswith("AzureSignalRConnectionString has ")
+    else:
+        url = urlsplit(endpoint)
+        assert url.scheme == "https" or url.hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+@given(st.text() | st.integers().map(str))
+def test_whatever_a_service_says_of_waiting_it_is_minutes_or_nothing(text: str) -> None:
+    waiting = _read_wait(text)
+
+    assert waiting is None or timedelta(0) <= waiting <= timedelta(minutes=5)
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------------

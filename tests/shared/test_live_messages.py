@@ -37,15 +37,15 @@ class Stand:
 class Counting:
     """A service that refuses, or never answers, and counts who asks."""
 
-    def __init__(self, *, after: timedelta | None = None, silent: bool = False) -> None:
-        self.asked, self.after, self.silent = 0, after, silent
+    def __init__(self, *, after: timedelta | None = None, silent: bool = False, status: int = 503) -> None:
+        self.asked, self.after, self.silent, self.status = 0, after, silent, status
 
     async def send_to_group(self, group: str, target: str, arguments: Sequence[Any]) -> None:
         del group, target, arguments
         self.asked += 1
         if self.silent:
             await asyncio.Event().wait()
-        raise LiveUnavailable("send to a group", status=503, after=self.after)
+        raise LiveUnavailable("send to a group", status=self.status, after=self.after)
 
 
 async def test_a_change_reaches_the_clients_of_its_feed_in_the_group_of_the_present() -> None:
@@ -129,6 +129,21 @@ async def test_a_service_that_never_answers_holds_a_handler_up_for_the_budget_an
 
     assert service.asked == 2
     assert caplog.text.count("no answer within 0.02 s") == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_a_message_that_is_refused_for_itself_stops_no_other(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Counting(status=status)
+    messages = LiveMessages(service, lambda: NOW)  # type: ignore[arg-type]
+
+    for position in range(3):
+        await messages.to_feed("f", position, CHANGE)
+
+    assert service.asked == 3
+    assert caplog.text.count("one live message was not taken") == 3
+    assert "nobody's business" not in caplog.text
 
 
 async def test_a_handler_that_is_cancelled_is_cancelled() -> None:
