@@ -15,7 +15,7 @@ from local.demo.play import play
 from local.demo.processes import StageError
 from local.demo.reckoning import Reckoning, reckon
 from local.demo.report import ProgressLine, show_report
-from local.demo.stage import ROOT, set_up
+from local.demo.stage import ROOT, Part, set_up
 
 _FOLDER = Path(".earshot") / "demo"
 _WIDTH = 104
@@ -73,11 +73,13 @@ def prepare(folder: Path) -> Path:
 async def _perform(arguments: argparse.Namespace, folder: Path, console: Console) -> Reckoning:
     pull = not arguments.push_only
     between = "an event hub, " if pull else ""
+    besides: tuple[Part, ...] = ("pull", "live") if pull else ("live",)
     console.print(f"Starting Azurite, a Microsoft Graph simulator, {between}and the app in its host …")
     kill = not arguments.no_kill and arguments.host == "local"
-    async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host, pull=pull) as stage:
+    async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host, besides=besides) as stage:
         names = ", ".join(channel["name"] for channel in stage.world["channels"])
         console.print(f"Subscribed. People chatter in {names} and {len(stage.world['mailboxes'])} mailboxes: by push.")
+        console.print(f"Look on, as whom you like: {stage.page_url}", soft_wrap=True)
         chatter = {name: getattr(arguments, name) for name in ("rate", "seconds", "duplicates", "forged")}
         if pull:
             console.print("They chat in private too: by pull, and somebody looks for cards, IBANs and passwords.")

@@ -73,7 +73,10 @@ def show_report(console: Console, reckoning: Reckoning, *, folder: Path, seconds
     )
     parts += [verdict, Text(f"The whole demo took {seconds:.0f} s. Logs of every process: {folder}", style="dim")]
     parts.append(
-        Text("Next: 'make up' keeps it running for you to play with; handlers live in shared/handlers/.", style="dim")
+        Text(
+            "Next: 'make up' keeps it running, with a page for people at /api/app; handlers live in shared/handlers/.",
+            style="dim",
+        )
     )
     console.print(Group(*parts))
 

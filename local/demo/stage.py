@@ -1,7 +1,7 @@
 """Sets up everything that the demo needs on free loopback ports, and takes it down again.
 
-Real Azurite, the Graph simulator, a sink for `forward`, the app in its host, and an Event Hubs namespace between Graph and the app where
-pull mode is wanted. Nothing of the caller's own settings reaches the app: it runs on exactly what is written here.
+Real Azurite, the Graph simulator, a sink for `forward`, the app in its host; an Event Hubs namespace between Graph and the app where
+pull mode is wanted, and a SignalR service behind it where people look on. Nothing of the caller's own settings reaches the app: it runs on exactly what is written here.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -26,6 +26,7 @@ from local.demo.watching import RULES
 from local.emulation import Emulator, EmulatorError
 from local.eventhubs.emulator import EventHubs
 from local.keys.material import ensure_encryption_key, make_client_state_key, make_signing_key
+from local.signalr.service import SignalRService
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT_ID = "5d2a7c1e-3b4f-4e6a-9c8d-0f1e2d3c4b5a"
@@ -33,12 +34,18 @@ HANDLER_TIMEOUT_SECONDS = 4
 
 _READY_WITHIN_SECONDS = 60.0
 _ANY_PORTS = ("--port", "0", "--tls-port", "0")
+Part = Literal["pull", "live"]
+
 _NAMESPACE = "earshot.servicebus.windows.net"
 _HUB = "notifications"
 _OURS = (
+    "API_",
+    "AZURESIGNALR",
     "EVENTHUB",
     "EVENT_HUB_",
     "OVERSIZE_",
+    "TOKEN_CACHE_",
+    "WEB_CLIENT_",
     "GRAPH_",
     "AZUREWEBJOBS",
     "CLIENT_STATE_",
@@ -68,6 +75,12 @@ class Stage:
     folder: Path
     app_folder: Path
     hub: EventHubs | None = None
+    signalr: SignalRService | None = None
+
+    @property
+    def page_url(self) -> str:
+        """Where people look on."""
+        return f"{self.host_url}/api/app"
 
     async def graph(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the simulator's control API."""
@@ -98,7 +111,7 @@ async def set_up(
     graph_options: Sequence[str] = ("--time-scale", "5"),
     handlers: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
-    pull: bool = False,
+    besides: Collection[Part] = (),
 ) -> AsyncIterator[Stage]:
     """Start everything and subscribe; on leaving, stop everything. Raises StageError with what to do.
 
@@ -110,12 +123,13 @@ async def set_up(
         graph_options: of the simulator's command line.
         handlers: what the subscriptions name besides ``feed`` and ``forward``.
         extra: settings of the app that replace the stage's own.
-        pull: chats are heard too, through an event hub, and looked through for what should not be in them.
+        besides: `pull`: chats are heard too, through an event hub, and looked through for what should not be in them;
+            `live`: people may sign in, look at their feeds and mailboxes, and see them move.
     """
     async with AsyncExitStack() as stack:
         azurite = Azurite(access_log=access_log)
         stack.callback(azurite.stop)
-        hub = EventHubs(hubs={_HUB: 4}) if pull else None
+        hub = EventHubs(hubs={_HUB: 4}) if "pull" in besides else None
         if hub is not None:
             stack.callback(hub.stop)
             await asyncio.to_thread(_start_emulator, hub)
@@ -132,12 +146,16 @@ async def set_up(
         environ = _clean_environment() | app_settings(
             folder, azurite=azurite, simulator=simulator, tenant_id=world["tenant"], port=port
         )
+        signalr = None
+        if "live" in besides:
+            signalr = await stack.enter_async_context(SignalRService(origins=(f"http://127.0.0.1:{port}",)))
         told = [*handlers, "feed", {"forward": {"to": sink.url}}]
-        watched = _watch(folder, sink.url) if pull else None
+        watched = _watch(folder, sink.url) if "pull" in besides else None
         environ |= {
             "FORWARD_SIGNING_KEY": sink.secret,
             "SUBSCRIPTIONS_FILE": str(declare(folder, world, told, watched=watched)),
             **(hub_settings(hub, world["domain"]) if hub else {}),
+            **(live_settings(signalr) if signalr else {}),
             **(extra or {}),
         }
         host = await start(
@@ -160,6 +178,7 @@ async def set_up(
             folder=folder,
             app_folder=app,
             hub=hub,
+            signalr=signalr,
         )
         await _until(lambda: _is_up(stage), host, "answer")
         await _subscribe(stage)
@@ -221,6 +240,11 @@ def hub_settings(hub: EventHubs, domain: str) -> dict[str, str]:
         "AzureFunctionsJobHost__extensions__eventHubs__loadBalancingUpdateInterval": "00:00:01",
         "AzureFunctionsJobHost__extensions__eventHubs__partitionOwnershipExpirationInterval": "00:00:05",
     }
+
+
+def live_settings(signalr: SignalRService) -> dict[str, str]:
+    """Give what the app is told of people who look on: by which service they hear, and what keeps their tokens."""
+    return {"AzureSignalRConnectionString": signalr.connection_string, "TOKEN_CACHE_KEY": make_client_state_key()}
 
 
 def _watch(folder: Path, url: str) -> dict[str, Any]:

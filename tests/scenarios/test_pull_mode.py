@@ -50,7 +50,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         "RETRY_LONGEST_DELAY_SECONDS": "1",
     }
     folder = tmp_path_factory.mktemp("stage")
-    async with set_up(folder, app=app, handlers=["moody"], extra=settings, pull=True) as made:
+    async with set_up(folder, app=app, handlers=["moody"], extra=settings, besides=("pull",)) as made:
         yield made
 
 
