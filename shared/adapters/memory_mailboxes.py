@@ -85,13 +85,14 @@ class MemoryMailActionStore:
 
 @dataclass(slots=True, kw_only=True)
 class MemoryUserSignIn:
-    """ports.UserSignIn. An assertion is somebody's object id; the cache counts the refresh tokens that it has had.
+    """ports.UserSignIn. An assertion is somebody's object id, or what ``whose`` finds one in.
 
     Who has ``withdrawn`` what they allowed is refused, after ``before_refusal``; while ``away`` nobody is answered.
     """
 
     now: Clock
     lifetime: timedelta = timedelta(hours=1)
+    whose: Callable[[str], str] = str
     withdrawn: set[str] = field(default_factory=set)
     before_refusal: Callable[[], Awaitable[None]] | None = None
     away: bool = False
@@ -99,7 +100,7 @@ class MemoryUserSignIn:
 
     async def exchange(self, assertion: str, *, tenant_id: str) -> Grant:
         """Exchange the token that somebody showed us."""
-        return await self._mint(assertion, tenant_id)
+        return await self._mint(self.whose(assertion), tenant_id)
 
     async def refresh(self, cache: str, *, tenant_id: str, anew: bool = False) -> Grant:
         """Give a token out of what was kept, or a new one."""

@@ -40,6 +40,8 @@ ROW = LiveSubscription(
     notification_query_options="$filter = isFetchable eq true",
     lifetime_minutes=120,
     tenant_id="bbbbbbbb-0000-4000-8000-00000000000b",
+    actor="user:cccccccc-0000-4000-8000-00000000000c",
+    leaving=True,
     former_id="s-0",
     digest="abc:def",
     problem="it said 'no'",
@@ -53,6 +55,7 @@ ROW = LiveSubscription(
 
 ALIVE = replace(
     ROW,
+    leaving=False,
     former_id="",
     problem="",
     attempts=0,
@@ -163,6 +166,15 @@ async def test_a_row_is_due_when_its_time_has_come_and_not_before(store: Subscri
 
     assert list(await store.due(point - timedelta(seconds=1), limit=9)) == []
     assert list(await store.due(point, limit=9)) == [saved]
+
+
+async def test_one_that_is_being_left_is_due_at_once(store: SubscriptionStore) -> None:
+    saved = await store.save(ALIVE)
+    assert saved is not None
+    assert await store.due(NOW, limit=10) == []
+    await store.save(replace(saved, leaving=True))
+
+    assert [row.name for row in await store.due(NOW, limit=10)] == [ALIVE.name]
 
 
 async def test_the_longest_due_come_first_and_no_more_than_asked_for(store: SubscriptionStore) -> None:

@@ -1,5 +1,6 @@
 """Wiring: every part that its settings allow, and for the others one sentence each. Nothing outside is touched."""
 
+import base64
 import inspect
 import json
 import logging
@@ -370,3 +371,47 @@ def test_an_entry_for_another_tenant_needs_a_credential_that_reaches_it(
     assert bool(app.declared.problems) == bool(said)
     assert "ALLOWED_TENANT_IDS" in compose(ENTRY | {"tenant": other}).declared.problems[0]
     assert app.policy.home_tenant_id == TENANT
+
+
+MAIL = {
+    "TOKEN_CACHE_KEY": base64.b64encode(b"k" * 32).decode(),
+    "GRAPH_CREDENTIAL": "client-secret",
+    "GRAPH_CLIENT_SECRET": "s",
+}
+
+
+def test_people_connect_their_mailbox_where_somebody_has_asked_for_that(compose: Compose) -> None:
+    app = compose(**MAIL)
+
+    assert {"mail_connect", "mail_messages", "mail_reply"} <= functions(app.blueprints())
+    assert app.user_tokens is not None
+    assert app.graph._users == app.user_tokens.token
+
+
+def test_nobody_connects_a_mailbox_where_nobody_has_asked_for_that(compose: Compose) -> None:
+    app = compose()
+
+    assert not {each for each in functions(app.blueprints()) if each.startswith("mail_")}
+    assert (app.user_tokens, app.mailboxes, app.graph._users) == (None, None, None)
+
+
+async def test_a_managed_identity_acts_for_nobody_but_itself(compose: Compose) -> None:
+    app = compose(**MAIL | {"GRAPH_CREDENTIAL": "managed-identity"})
+    status = await status_of(app)
+
+    assert "managed-identity acts for nobody but itself" in " ".join(status["problems"]["mail"])
+    assert app.user_tokens is None
+
+
+async def test_a_key_that_is_no_key_stops_part_mail_alone(compose: Compose) -> None:
+    status = await status_of(compose(**MAIL | {"TOKEN_CACHE_KEY": "dG9vIHNob3J0"}))
+
+    assert list(status["problems"]) == ["mail"]
+    assert "TOKEN_CACHE_KEY" in " ".join(status["problems"]["mail"])
+
+
+def test_mailbox_is_a_handler_for_mail(compose: Compose) -> None:
+    mail = {"name": "m", "resource": "users/u/messages", "changeType": "created", "handlers": ["mailbox"]}
+
+    assert compose(mail).declared.problems == ()
+    assert "this resource is none" in " ".join(compose(ENTRY | {"handlers": ["mailbox"]}).declared.problems)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.declaration import ForEach, read_declaration
+from shared.declaration import CONNECTED, ForEach, read_declaration
 from shared.errors import SettingsError
 from shared.pull_mode import PullMode
 from shared.routing import HandlerChoice
@@ -149,6 +149,28 @@ def test_two_that_hear_the_same_are_a_problem() -> None:
 
     assert "subscription 'twin'" in problem
     assert "'mail'" in problem
+
+
+def test_the_name_of_connected_mailboxes_is_nobody_elses() -> None:
+    [problem] = _problems(MAIL | {"name": CONNECTED.name})
+
+    assert "kept for the mailboxes that people connect" in problem
+
+
+def test_a_connected_mailbox_keeps_the_rules_that_a_file_is_held_to() -> None:
+    """It is in no file, where somebody would have been told."""
+    entry = {
+        "name": "as-in-a-file",
+        "resource": CONNECTED.resource,
+        "changeType": CONNECTED.change_type,
+        "immutableIds": CONNECTED.immutable_ids,
+        "handlers": ["mailbox"],
+        "forEach": {"users": ["u"]},
+    }
+    [declared] = read_declaration(_write(entry), known_handlers=frozenset({"mailbox"})).subscriptions
+
+    assert (declared.resource, declared.change_types) == (CONNECTED.resource, CONNECTED.change_types)
+    assert (declared.handlers, declared.immutable_ids) == (CONNECTED.handlers, CONNECTED.immutable_ids)
 
 
 def test_rich_mail_with_select_is_fine() -> None:

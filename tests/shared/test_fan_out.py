@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.declaration import Declaration, DeclaredSubscription, ForEach
-from shared.fan_out import expand, instance_name, instance_of
+from shared.declaration import CONNECTED, Declaration, DeclaredSubscription, ForEach
+from shared.fan_out import expand, instance_name, instance_of, shared_instance
 from shared.graph.catalogue import concerns
 from shared.graph.client_state import NAME, mint_client_state
 from shared.graph.resource import read_resource
@@ -81,3 +81,36 @@ def test_a_hundred_thousand_users_have_names_of_their_own() -> None:
     users = tuple(f"user-{number}@contoso.com" for number in range(100_000))
 
     assert len({instance_name("mail", user) for user in users}) == len(users)
+
+
+def test_a_connected_mailbox_is_declared_by_its_row_alone() -> None:
+    """Whose it is, in which tenant and as whom it is asked for: the row says, and no file can."""
+    row = replace(
+        _row(instance_name(CONNECTED.name, "u1"), "users/u1/mailFolders('inbox')/messages"),
+        actor="user:u1",
+        tenant_id="t2",
+    )
+    [found] = expand(_declaration(), {}, [row])
+
+    assert (found.name, found.resource, found.actor, found.tenant_id) == (row.name, row.resource, "user:u1", "t2")
+    assert found.handlers == CONNECTED.handlers
+    assert expand(_declaration(), {}, []) == ()
+    assert _declaration().find(row.name) is CONNECTED
+
+
+def test_a_share_of_a_comparison_knows_a_mailbox_only_by_its_row() -> None:
+    row = replace(_row(f"{CONNECTED.name}~1", "users/u1/messages"), actor="user:u1")
+
+    assert shared_instance(CONNECTED, row.name, "users/somebody-else/messages", None) is None
+    found = shared_instance(CONNECTED, row.name, "users/somebody-else/messages", row)
+    assert found is not None
+    assert (found.resource, found.actor) == ("users/u1/messages", "user:u1")
+    ordinary = shared_instance(MAIL, "mail~1", "users/u2/messages", None)
+    assert ordinary is not None
+    assert (ordinary.resource, ordinary.actor) == ("users/u2/messages", "")
+
+
+def test_no_entry_of_a_file_is_anybody_but_the_app() -> None:
+    row = replace(_row(instance_name("mail", "u1"), "users/u1/messages"), actor="")
+
+    assert {each.actor for each in expand(_declaration(PLAIN, MAIL), {GROUP: ("u1",)}, [row])} == {""}

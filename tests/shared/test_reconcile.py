@@ -19,6 +19,7 @@ from shared.reconcile import (
     Recreate,
     Renew,
     Retire,
+    due_at,
     plan,
     renewal_point,
     write_digest,
@@ -344,3 +345,17 @@ def test_planning_after_applying_yields_nothing(
     assert len({action.name for action in actions}) == len(actions)
     waiting = {row.name for row in rows if row.not_before and row.not_before > NOW and not row.problem}
     assert not waiting & {action.name for action in actions}
+
+
+def test_what_is_being_left_is_deleted_whatever_is_declared_and_is_due_at_once() -> None:
+    row = replace(_live(TEAMS), leaving=True)
+
+    assert plan([TEAMS], [row], NOW, circumstances=HERE) == (Delete(row=row),)
+    assert due_at(row) < NOW
+
+
+def test_what_is_being_left_waits_like_any_other_after_a_failure() -> None:
+    row = replace(_live(TEAMS), leaving=True, problem="Graph is away", not_before=NOW + timedelta(minutes=1))
+
+    assert plan([TEAMS], [row], NOW, circumstances=HERE) == ()
+    assert due_at(row) == NOW + timedelta(minutes=1)
