@@ -26,7 +26,7 @@ from local.signalr.access import Access
 from local.signalr.clients import ClientRoutes, Pace
 from local.signalr.hubs import Hub
 from local.signalr.refusals import Refused
-from local.signalr.rest import Moods, RestRoutes
+from local.signalr.rest import LARGEST_BODY, Moods, RestRoutes
 
 # no secret: the service is on loopback and carries what the workshop made up
 KEY: Final = "bG9jYWwtc2lnbmFsci1rZXktb2YtdGhlLXdvcmtzaG9wLi4u"
@@ -124,7 +124,7 @@ class SignalRService:
             most=self.most,
         )
         self.rest = RestRoutes(access=access, hub_named=self.hub, base=lambda: self.url, moods=self.moods)
-        app = web.Application(middlewares=[self._answer])
+        app = web.Application(middlewares=[self._answer], client_max_size=LARGEST_BODY)
         app.add_routes([*clients.routes(), *self.rest.routes()])
         app.on_response_prepare.append(self._let_pages_read)
         return app
