@@ -74,7 +74,7 @@ async def _gather(stage: Stage, tally: Mapping[str, Any], kills: Sequence[float]
         feed=await read_feeds(stage),
         objections=await stage.graph("GET", "/_sim/judge"),
         kills=kills,
-        findings=await read_findings(stage) if stage.hub else (),
+        findings=await read_findings(stage) if stage.hub else None,
         alerts=tuple(each.event for each in stage.sink.alerts),
     )
 

@@ -46,8 +46,8 @@ class Evidence:
     """What the simulator's judge found."""
     kills: Sequence[float] = ()
     """When the worker was killed, in seconds since the epoch."""
-    findings: Sequence[Mapping[str, Any]] = ()
-    """What was found in chats, where somebody looked."""
+    findings: Sequence[Mapping[str, Any]] | None = None
+    """What was found in chats; None where nobody looked."""
     alerts: Sequence[Mapping[str, Any]] = ()
     """Events at the sink that tell of findings."""
 
@@ -152,6 +152,8 @@ def reckon(evidence: Evidence) -> Reckoning:
 
 def watched_in(evidence: Evidence) -> Watched:
     """Hold the findings against the chat messages that were told of; nothing is expected where nobody looked."""
+    if evidence.findings is None:
+        return watch({}, (), evidence.alerts)
     dead = {normalised(_resource(letter)) for letter in evidence.dead_letters}
     unheard = {normalised(row["resource"]) for row in evidence.truths if not row["acknowledged"]}
     told = {normalised(row["resource"]) for row in evidence.truths} - dead - unheard
@@ -161,7 +163,7 @@ def watched_in(evidence: Evidence) -> Watched:
         if _is_chat(item["resource"]) and (name := normalised(item["resource"])) in told
     }
     findings = [{**each, "resource": normalised(each["resource"])} for each in evidence.findings]
-    return watch(chats if findings or evidence.alerts else {}, findings, evidence.alerts)
+    return watch(chats, findings, evidence.alerts)
 
 
 def _is_chat(resource: str) -> bool:

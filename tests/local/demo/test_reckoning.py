@@ -265,3 +265,31 @@ def test_both_spellings_of_a_resource_are_one() -> None:
 def test_a_percentile_is_a_value_of_the_list(share: float, value: float) -> None:
     assert percentile([1.0, 2.0, 3.0, 4.0], share) == value
     assert percentile([], share) is None
+
+
+CHAT = Happened("chats('c')/messages('9')", "1", text="my card is 4111 1111 1111 1111")
+FOUND: Mapping[str, Any] = {"id": "f", "resource": normalised(CHAT.resource), "rule": "card", "status": "open"}
+
+
+def with_a_chat(**found: Any) -> Evidence:
+    evidence = honest()
+    return replace(
+        evidence,
+        truths=[*evidence.truths, CHAT.truth],
+        items=[*evidence.items, CHAT.item],
+        received=[*evidence.received, CHAT.arrival(START + 0.1)],
+        feed=[*evidence.feed, CHAT.row],
+        **found,
+    )
+
+
+def test_what_was_pulled_is_counted_apart_and_its_findings_belong_to_the_verdict() -> None:
+    reckoning = reckon(with_a_chat(findings=[FOUND], alerts=[{"id": "f"}]))
+
+    assert reckoning.holds
+    assert (reckoning.pulled, reckoning.watched.open) == (1, 1)
+
+
+def test_where_somebody_looks_what_is_overlooked_breaks_the_promise() -> None:
+    assert not reckon(with_a_chat(findings=[])).holds
+    assert reckon(with_a_chat()).holds

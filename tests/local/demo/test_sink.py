@@ -13,7 +13,8 @@ import pytest
 from local.demo.sink import Sink
 from local.keys.material import make_signing_key
 
-BODY = json.dumps({"id": "1", "data": {}}).encode()
+BODY = json.dumps({"id": "1", "type": "Microsoft.Graph.ChatMessage.created", "data": {}}).encode()
+ALERT = json.dumps({"id": "2", "type": "Earshot.Dlp.Finding", "data": {}}).encode()
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ async def test_what_is_signed_is_kept_with_the_time_it_came(sink: Sink) -> None:
     [received] = sink.received
     assert received.event == json.loads(BODY)
     assert abs(received.at - time.time()) < 5
+
+
+async def test_what_tells_of_no_change_is_kept_apart(sink: Sink) -> None:
+    for body in (ALERT, BODY):
+        assert await post(sink, signed(sink, body), body) == 204
+
+    assert [each.event["id"] for each in sink.alerts] == ["2"]
+    assert [each.event["id"] for each in sink.received] == ["1"]
 
 
 async def test_what_is_not_signed_by_this_key_now_for_this_body_is_refused(sink: Sink) -> None:

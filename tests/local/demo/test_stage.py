@@ -47,6 +47,14 @@ def test_channels_are_heard_with_their_content_and_mailboxes_without(tmp_path: P
     assert all(each["handlers"] == handlers for each in declared)
 
 
+def test_chats_are_heard_by_pull_where_somebody_watches_them(tmp_path: Path) -> None:
+    watched = {"dlp": {"rules": "dlp_rules.json"}}
+    text = declare(tmp_path, WORLD, ["feed"], watched=watched).read_text(encoding="utf-8")
+    chats = json.loads(text)["subscriptions"][-1]
+
+    assert (chats["name"], chats["delivery"], chats["handlers"]) == ("chats", "eventhub", [watched, "feed"])
+
+
 async def test_a_process_that_ends_while_starting_shows_what_it_said(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "print('the port is taken')"]
     running = await start("the host", command, folder=tmp_path, environ={}, log=tmp_path / "log")
