@@ -357,16 +357,23 @@ class Executor:
         problem = await self._delete_at_graph(row)
         if problem is None and _may_have_orphan(row):
             problem = await self._delete_orphans(row)
-        if problem is not None and not isinstance(problem, UserSignedOut):
+        if problem is not None and not self._is_out_of_reach(row, problem):
             return await self._put_off(row, _not_about_it(self._judge(row, problem)))
         if problem is not None:  # whether Graph lets the app delete it, its pages do not say
             problem = await self._delete_at_graph(replace(row, actor=""))
-        if problem is not None:  # nobody is left who could, and nobody hears what it brings
+        if problem is not None:  # nobody hears what it brings, and tokens are not kept for it
             fields = {"name": row.name, "subscriptionId": row.subscription_id or "none", "expires": str(row.expires)}
-            log_line(_LOGGER, logging.WARNING, "a subscription is left to expire: its person has signed out", fields)
+            log_line(_LOGGER, logging.WARNING, "a subscription is left to expire: its person is gone", fields)
         if row.actor and self._farewell is not None:
             await self._farewell(row.name)  # before the row is gone, without which nobody would come back for the rest
         return settled(row, row if await self._store.remove(row) else None, "deleted")
+
+    def _is_out_of_reach(self, row: LiveSubscription, problem: GraphApiError | GraphProtocolError) -> bool:
+        """Tell whether a person's subscription cannot be deleted, now or ever, or needs no deleting any more."""
+        if not row.actor:
+            return False
+        over = row.expires is not None and row.expires <= self._now()
+        return over or self._judge(row, problem).kind in {"signed-out", "permission"}
 
     async def _retire(self, row: LiveSubscription, outcome: str) -> Result:
         """Delete the former subscription of one that exists; if that fails, it is planned again."""

@@ -210,6 +210,29 @@ async def test_from_disconnecting_on_nothing_is_heard_although_graph_is_away() -
     assert (RESOURCE in bench.heard_by, NAME in bench.store.rows, bench.mailbox_store.rows) == (False, False, {})
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        GraphApiError("DELETE /subscriptions/x", status=403, code="ErrorAccessDenied"),
+        GraphApiError("DELETE /subscriptions/x", status=0),
+    ],
+    ids=["a no", "away for a week"],
+)
+async def test_tokens_are_not_kept_for_a_subscription_that_cannot_be_deleted(refusal: GraphApiError) -> None:
+    bench = Bench()
+    await bench.connect()
+    await bench.settle_down()
+    bench.graph.troubles["DELETE"] = [refusal] * 1_000
+    await bench.mailboxes.disconnect(ADA)
+    await bench.settle_down()
+    kept_while_it_may_pass = NAME in bench.mailbox_store.rows
+    bench.now += timedelta(days=8)
+    await bench.settle_down()
+
+    assert kept_while_it_may_pass is (refusal.status == 0)
+    assert (NAME in bench.store.rows, bench.mailbox_store.rows) == (False, {})
+
+
 async def test_what_comes_from_a_mailbox_that_is_connected_is_taken_in_its_generation() -> None:
     bench = Bench()
     await bench.connect()
