@@ -41,8 +41,11 @@ param tenantDomain string = ''
 @description('Conditional. In pull mode: object id of Microsoft Graph Change Tracking (0bf30f3b-4a52-48df-9a82-234910c4a086) in this tenant, which may then send.')
 param graphChangeTrackingPrincipalId string = ''
 
-@description('Optional. SignalR for live clients.')
+@description('Optional. SignalR for live clients, and the page that people sign in to.')
 param signalREnabled bool = false
+
+@description('Conditional. With signalREnabled: where else the page is opened, such as http://localhost:7071; no slash at the end.')
+param pageOrigins string[] = []
 
 @description('Optional. A virtual network: storage and vault have private endpoints, and storage has no other way in.')
 param vnetEnabled bool = false
@@ -333,7 +336,7 @@ module signalR 'modules/signalr.bicep' = if (signalREnabled) {
     tags: tags
     tier: chosen.signalR.tier
     units: chosen.signalR.units
-    allowedOrigins: ['https://${publicHost}']
+    allowedOrigins: union(['https://${publicHost}'], pageOrigins)
   }
 }
 

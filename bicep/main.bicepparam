@@ -12,6 +12,9 @@ param zoneRedundant = bool(readEnvironmentVariable('EARSHOT_ZONE_REDUNDANT', 'fa
 param delivery = any(readEnvironmentVariable('EARSHOT_DELIVERY', 'webhook'))
 param oversizeEnabled = bool(readEnvironmentVariable('EARSHOT_OVERSIZE', 'false'))
 param signalREnabled = bool(readEnvironmentVariable('EARSHOT_SIGNALR', 'false'))
+param pageOrigins = empty(readEnvironmentVariable('EARSHOT_PAGE_ORIGINS', ''))
+  ? []
+  : split(readEnvironmentVariable('EARSHOT_PAGE_ORIGINS', ''), ',')
 param vnetEnabled = bool(readEnvironmentVariable('EARSHOT_VNET', 'false'))
 param restrictKeyVault = bool(readEnvironmentVariable('EARSHOT_RESTRICT_KEY_VAULT', 'false'))
 param encryption = any(readEnvironmentVariable('EARSHOT_ENCRYPTION', 'keyvault'))

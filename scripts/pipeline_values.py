@@ -46,7 +46,10 @@ def choose(variables: Mapping[str, object], names: Sequence[str]) -> dict[str, s
 def _needed(chosen: Mapping[str, str]) -> Sequence[str]:
     """List what has to be there, given what is: these the hooks of azd find, and a pipeline does not ask Entra."""
     needed = list(_ALWAYS)
-    if chosen.get("GRAPH_CREDENTIAL", "federated") == "federated":
+    if (
+        chosen.get("GRAPH_CREDENTIAL", "federated") == "federated"
+        or chosen.get("EARSHOT_SIGNALR", "").lower() == "true"
+    ):
         needed.append("GRAPH_CLIENT_ID")
     if chosen.get("EARSHOT_DELIVERY", "webhook") != "webhook":
         needed += ["GRAPH_TENANT_DOMAIN", "GRAPH_CHANGE_TRACKING_PRINCIPAL_ID"]

@@ -15,7 +15,16 @@ from scripts.provisioning.az import Az, AzProblem, SetupProblem
 from scripts.provisioning.entra import GRAPH, OWNER
 from scripts.provisioning.reporting import Outcome, Step, attention, made, skipped, unchanged
 from scripts.provisioning.troubles import is_done_already
-from scripts.provisioning.values import BY_HAND, BY_PERSON, Values, choice, chosen, need, people_sign_in
+from scripts.provisioning.values import (
+    BY_ADMINISTRATOR,
+    BY_HAND,
+    BY_PERSON,
+    Values,
+    choice,
+    chosen,
+    need,
+    people_sign_in,
+)
 
 SCOPE: Final = "access_as_user"
 SCOPE_ID: Final = "7f0d8a52-6c1e-4b39-9a74-2e5c83d1f0b6"
@@ -168,7 +177,7 @@ class SigningIn:
         has of those alone who sign in and connect.
         https://learn.microsoft.com/graph/api/oauth2permissiongrant-post (2026-02)
         """
-        each_alone = choice(self.values, "EARSHOT_MAIL_CONSENT") == BY_PERSON
+        each_alone = self._leaves_it_to_people()
         wanted = [each.permission for each in (TO_SIGN_IN if each_alone else self.asked)]
         client = self._principal()
         if client is None:
@@ -186,6 +195,15 @@ class SigningIn:
         if missing:
             return made(self.az.dry, f"{', '.join(missing)}, for everybody", *notes, new=there is None)
         return (attention if notes else unchanged)(f"{', '.join(wanted)}, for everybody", *notes)
+
+    def _leaves_it_to_people(self) -> bool:
+        """Tell whether each person is to consent to mail. Raises SetupProblem for another word: a slip must not consent for everybody."""
+        said = choice(self.values, "EARSHOT_MAIL_CONSENT")
+        if said not in {BY_ADMINISTRATOR, BY_PERSON}:
+            raise SetupProblem(
+                f"EARSHOT_MAIL_CONSENT is {said!r}, and takes {BY_ADMINISTRATOR} or {BY_PERSON}: azd env set it"
+            )
+        return said == BY_PERSON
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
@@ -254,12 +272,13 @@ class SigningIn:
         self.az.graph("patch", f"/oauth2PermissionGrants/{there['id']}", {"scope": " ".join(both)})
 
     def _addresses(self) -> Sequence[str]:
-        """List where the page is opened. Raises SetupProblem for what Entra would not take."""
-        origins = [each.strip().rstrip("/") for each in choice(self.values, "EARSHOT_PAGE_ORIGINS").split(",")]
-        also = [each for each in origins if each]
+        """List where the page is opened. Raises SetupProblem for what Entra, or the templates, would not take."""
+        origins = choice(self.values, "EARSHOT_PAGE_ORIGINS")
+        also = origins.split(",") if origins else []
         if wrong := [each for each in also if not _ORIGIN.fullmatch(each)]:
             raise SetupProblem(
-                f"EARSHOT_PAGE_ORIGINS has {', '.join(wrong)}: it takes https://<host> or http://localhost:<port>, comma-separated"
+                f"EARSHOT_PAGE_ORIGINS has {', '.join(map(repr, wrong))}: it takes https://<host> or http://localhost:<port>, without a slash "
+                "at the end, with commas between and no blanks; after a change azd provision"
             )
         base = need(self.values, "PUBLIC_BASE_URL").rstrip("/")
         return tuple(dict.fromkeys([f"{base}{PAGE}", *(f"{each}/api{PAGE}" for each in also)]))

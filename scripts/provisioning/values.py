@@ -42,23 +42,23 @@ CHOICES: Final[Mapping[str, str]] = {
     "EARSHOT_DELIVERY": "webhook",
     "EARSHOT_SIGNALR": "false",
     "EARSHOT_MAIL": "false",
+    "EARSHOT_PAGE_ORIGINS": "",
 }
-"""What a person may set, with what it is otherwise; the templates take the same."""
+"""What a person may set, with what it is otherwise; the templates take the same. ``EARSHOT_PAGE_ORIGINS``: where else the page is opened,
+comma-separated, such as http://localhost:7071 while somebody works on it."""
 
 BY_HAND: Final = "by-hand"
 
-BY_PERSON: Final = "person"
+BY_ADMINISTRATOR, BY_PERSON = "administrator", "person"
 
 FOR_THE_HOOKS: Final[Mapping[str, str]] = {
     "EARSHOT_ENTRA": "hooks",
-    "EARSHOT_MAIL_CONSENT": "administrator",
-    "EARSHOT_PAGE_ORIGINS": "",
+    "EARSHOT_MAIL_CONSENT": BY_ADMINISTRATOR,
 }
 """What a person may choose for the hooks alone.
 
 ``EARSHOT_ENTRA=by-hand``: they leave Entra to an administrator, and need no right there: so does a pipeline, whose identity should not be
-able to give permissions. ``EARSHOT_MAIL_CONSENT=person``: nobody consents for others to what the app may do with mail.
-``EARSHOT_PAGE_ORIGINS``: where else the page is opened, such as http://localhost:7071 while somebody works on it; comma-separated."""
+able to give permissions. ``EARSHOT_MAIL_CONSENT=person``: nobody consents for others to what the app may do with mail."""
 
 _YES: Final = frozenset({"true", "1"})
 

@@ -77,7 +77,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ("an output of what is not there", "main.bicep", "signalREnabled ? signalR!.outputs.endpoint : ''", "signalR!.outputs.endpoint"),
     ("an output that nobody needs", "modules/keyvault.bicep", "@description('Address, with", "@description('Name.')\noutput name string = vault.name\n\n@description('Address, with"),
     ("a parameter that does nothing", "modules/signalr.bicep", "@description('Required. Tier.')", "@description('Required. Nothing.')\nparam nothing string\n\n@description('Required. Tier.')"),
-    ("a parameter without words", "main.bicep", "@description('Optional. SignalR for live clients.')\n", ""),
+    ("a parameter without words", "main.bicep", "@description('Optional. SignalR for live clients, and the page that people sign in to.')\n", ""),
     ("a name that the linter takes for a secret", "modules/gateway.bicep", "certificateSecretUri", "certificateSecret"),
     ("an address of one cloud", "modules/oversize.bicep", "${environment().suffixes.storage}", "core.windows.net"),
     ("a size that is none", "small.bicepparam", "'small'", "'tiny'"),

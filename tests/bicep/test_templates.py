@@ -65,6 +65,7 @@ def test_what_azd_keeps_in_its_environment_is_what_is_deployed() -> None:
         "EARSHOT_DELIVERY": "both",
         "EARSHOT_VNET": "true",
         "EARSHOT_SIGNALR": "true",
+        "EARSHOT_PAGE_ORIGINS": "http://localhost:7071,https://hear.contoso.com",
         "AZURE_PRINCIPAL_ID": DEPLOYER,
         "AZURE_PRINCIPAL_TYPE": "ServicePrincipal",
         "GRAPH_CLIENT_ID": DEPLOYER,
@@ -73,7 +74,11 @@ def test_what_azd_keeps_in_its_environment_is_what_is_deployed() -> None:
     paper = TEMPLATES.deploy(environ=environ)
 
     assert paper.of("Microsoft.Network/privateEndpoints")
-    assert paper.one("Microsoft.SignalRService/signalR").body["sku"]["name"] == "Free_F1"
+    signalr = paper.one("Microsoft.SignalRService/signalR")
+    assert signalr.body["sku"]["name"] == "Free_F1"
+    own = paper.settings["PUBLIC_BASE_URL"].removesuffix("/api")
+    origins = [own, "http://localhost:7071", "https://hear.contoso.com"]
+    assert signalr.properties["cors"] == {"allowedOrigins": origins}
     assert paper.settings["GRAPH_CLIENT_ID"] == DEPLOYER
     assert paper.settings["EVENT_HUB_NOTIFICATION_URL"].endswith(
         "/eventhubname/notifications?tenantId=contoso.onmicrosoft.com"

@@ -34,6 +34,8 @@ def test_a_managed_identity_needs_no_registration() -> None:
     }
 
     assert choose(given, NAMES) == given
+    with pytest.raises(ValueError, match="GRAPH_CLIENT_ID is missing"):  # which people would sign in to
+        choose(given | {"EARSHOT_SIGNALR": "true"}, NAMES)
 
 
 @pytest.mark.parametrize("delivery", ["eventhub", "both"])

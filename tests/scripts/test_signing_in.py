@@ -202,7 +202,7 @@ def test_a_scope_that_is_there_keeps_its_id_and_its_words(live: Deployment) -> N
 
 
 def test_the_page_is_opened_elsewhere_only_if_somebody_asked_for_it(live: Deployment) -> None:
-    live.azd(EARSHOT_PAGE_ORIGINS="http://localhost:7071/, https://hear.contoso.com")
+    live.azd(EARSHOT_PAGE_ORIGINS="http://localhost:7071,https://hear.contoso.com")
     live.up()
     local = "http://localhost:7071/api/app"
     assert registration(live)["spa"]["redirectUris"] == [PAGE, local, "https://hear.contoso.com/api/app"]
@@ -214,7 +214,14 @@ def test_the_page_is_opened_elsewhere_only_if_somebody_asked_for_it(live: Deploy
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://contoso.com", "https://contoso.com/page", "contoso.com", "http://127.0.0.1:7071"]
+    "origin",
+    [
+        "http://contoso.com",
+        "https://contoso.com/page",
+        "contoso.com",
+        "http://127.0.0.1:7071",
+        "http://localhost:7071/",
+    ],
 )
 def test_an_origin_that_entra_would_not_take_is_refused_in_words(live: Deployment, origin: str) -> None:
     live.azd(EARSHOT_PAGE_ORIGINS=origin)
@@ -223,7 +230,7 @@ def test_an_origin_that_entra_would_not_take_is_refused_in_words(live: Deploymen
 
     assert live.after() == 1
 
-    assert f"EARSHOT_PAGE_ORIGINS has {origin}" in live.last
+    assert f"EARSHOT_PAGE_ORIGINS has {origin!r}" in live.last
 
 
 def test_people_sign_in_to_a_registration_also_where_the_identity_asks_graph(live: Deployment) -> None:
@@ -265,6 +272,17 @@ def test_mail_may_be_left_to_each_persons_own_consent(mail: Deployment) -> None:
     }  # fmt: skip
     assert mail.after() == 0
     assert mail.became["consent for people"] == "attention"
+
+
+def test_a_slip_in_who_is_to_consent_consents_for_nobody(mail: Deployment) -> None:
+    mail.azd(EARSHOT_MAIL_CONSENT="persons")
+    assert mail.before() == 0
+    mail.provision()
+
+    assert mail.after() == 1
+
+    assert consents(mail) == []
+    assert "takes administrator or person" in mail.last
 
 
 def test_a_consent_that_is_there_is_widened_and_never_narrowed(live: Deployment) -> None:
