@@ -149,7 +149,7 @@ MAIL_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
             "state": {"type": "string", "enum": ["none", "connecting", "connected", "leaving", "ended"]},
             "live": {"type": "boolean", "description": "Whether changes are heard at once."},
             "since": {"type": "string", "format": "date-time"},
-            "message": {"type": "string", "description": "Why it has ended, for people."},
+            "message": {"type": "string", "description": "Why it has ended, or why nothing is heard yet, for people."},
         },
     },
     "MailFolders": {

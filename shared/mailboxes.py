@@ -35,7 +35,10 @@ _LOGGER = logging.getLogger(__name__)
 _IN_A_WHILE: Final = timedelta(seconds=30)
 _LOOK_AGAIN: Final = timedelta(seconds=2)
 _TRIES: Final = 5
-BASELINE: Final = "baseline"
+_BASELINE: Final = "baseline"
+_NOT_YET: Final = (
+    "Microsoft 365 does not tell us what changes there yet: it is asked again and again, and reading works meanwhile"
+)
 
 Forget = Callable[[str], Awaitable[None]]
 """Removes what is kept under a mailbox's name. Done twice, it is the same. Raises StorageError."""
@@ -124,7 +127,8 @@ class Mailboxes:
         live = _is_live(row, self._now())
         state = "connecting" if mailbox.state == "connected" and not live else mailbox.state
         said = {"state": state, "live": live and state == "connected", "since": write_timestamp(mailbox.since)}
-        return said | ({"message": mailbox.problem} if mailbox.problem else {})
+        message = mailbox.problem or (_NOT_YET if state == "connecting" and row is not None and row.problem else "")
+        return said | ({"message": message} if message else {})
 
     async def _order(self, name: str, delay: timedelta = timedelta(0)) -> None:
         await self._work.put(write_work(MailboxWork(name=name)), delay=delay)
@@ -194,7 +198,7 @@ class Mailboxes:
                 tenant_id="" if mailbox.tenant_id == self._home_tenant_id else mailbox.tenant_id,
                 actor=f"user:{mailbox.user_id}",
                 refused=True,
-                owed=BASELINE,
+                owed=_BASELINE,
             )
         if row.leaving:
             # it may be deleted at Graph already: an attempt counted makes somebody look at once

@@ -289,6 +289,17 @@ async def test_who_comes_back_does_not_end_what_another_deployment_hears_for_the
     assert bench.store.rows[NAME].problem
 
 
+async def test_who_is_connected_and_not_heard_is_told_so() -> None:
+    bench = Bench()
+    bench.graph.troubles["POST"] = [GraphApiError("POST /subscriptions", status=403, code="ErrorAccessDenied")] * 9
+    await bench.connect()
+    await bench.work_off()
+    report = await bench.mailboxes.report(ADA)
+
+    assert (report["state"], report["live"]) == ("connecting", False)
+    assert "asked again" in report["message"]
+
+
 async def test_connecting_twice_changes_nothing_but_the_tokens() -> None:
     bench = Bench()
     await bench.connect()
