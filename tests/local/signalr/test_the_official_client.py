@@ -16,7 +16,7 @@ from tests.local.signalr.stand import EVENTS, POLLING, WEBSOCKETS, needs_node, o
 
 pytestmark = needs_node
 
-ALICE = "a11ce000-0000-4000-8000-000000000001"
+ALICE, BOB = "a11ce000-0000-4000-8000-000000000001", "b0b00000-0000-4000-8000-000000000002"
 MINUTE = timedelta(minutes=1)
 TRANSPORTS = pytest.mark.parametrize(
     "transport", [WEBSOCKETS, EVENTS, POLLING], ids=["websockets", "server-sent events", "long polling"]
@@ -126,12 +126,25 @@ async def test_a_token_that_is_not_good_gets_nobody_in(stand: RealStand) -> None
 
 
 async def test_pings_keep_a_quiet_connection_and_without_them_it_ends() -> None:
-    async with real_stand(pace=Pace(keep_alive=0.1, timeout=1.5, poll=1.0)) as stand:
-        talkative = await stand.live.connection(ALICE)
-        async with official_client(talkative, keep_alive=200) as pinging, official_client(talkative) as silent:
+    clock = [0.0]
+    async with real_stand(pace=Pace(keep_alive=0.1, timeout=50), now=lambda: clock[0]) as stand:
+        hub = stand.service.hub("earshot")
+        async with (
+            official_client(await stand.live.connection(ALICE), keep_alive=100) as pinging,
+            official_client(await stand.live.connection(BOB), keep_alive=3_600_000) as silent,
+        ):
             await pinging.sees("connected")
             await silent.sees("connected")
-            await silent.sees("reconnecting")
+            clock[0] = 40.0
+
+            async def pinged() -> bool:
+                await asyncio.sleep(0.01)
+                return [each.heard for each in hub.of_user(ALICE)] == [40.0]
+
+            await until(pinged, within=30)
+            assert [each.heard for each in hub.of_user(BOB)] == [0.0]
+            clock[0] = 80.0
+            assert "timed out" in (await silent.sees("reconnecting"))["error"]
             await tell(stand.live, ALICE, "still there")
             assert await pinging.hears(1) == [("mail", ["still there"])]
 
