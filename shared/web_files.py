@@ -49,12 +49,15 @@ _BEST: Final = 9
 
 _EVERYWHERE: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Vary": "Accept-Encoding",
 }
+_DOCUMENTS: Final[Mapping[str, str]] = {
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+"""What only documents have to say: with forty files, half of what travels would be headers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +114,11 @@ class WebFiles:
         return self._dressed(name, Answer(status=200, body=body, mimetype=_type_of(name)))
 
     def _dressed(self, name: str, answer: Answer) -> Answer:
-        headers = {
-            **_EVERYWHERE,
-            "Content-Security-Policy": frame_policy(FRAMES[name]) if name in FRAMES else self._policy,
-            "Cache-Control": _FOR_EVER if name.startswith(_VENDORED) and name.endswith(".js") else _ASK_AGAIN,
-        }
+        kept = name.startswith(_VENDORED) and name.endswith(".js")
+        headers = {**_EVERYWHERE, "Cache-Control": _FOR_EVER if kept else _ASK_AGAIN}
+        if name.endswith(".html") or name == WORKER:
+            policy = frame_policy(FRAMES[name]) if name in FRAMES else self._policy
+            headers |= {**_DOCUMENTS, "Content-Security-Policy": policy}
         if name == WORKER:
             headers["Service-Worker-Allowed"] = _PATH  # the page is that address itself, without a slash behind it
         tagged = Answer(status=answer.status, body=answer.body, mimetype=answer.mimetype, headers=headers)

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from aiohttp import web
@@ -33,7 +33,7 @@ class Helm:
         self._runner: web.AppRunner | None = None
         self.url = ""
 
-    async def __aenter__(self) -> "Helm":
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/{order}", self._obey)
         self._runner = web.AppRunner(app, access_log=None)

@@ -56,7 +56,14 @@ def test_every_file_says_what_it_is_and_that_nobody_should_guess(files: WebFiles
         answer = files.answer(name)
         assert answer.status == 200, name
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_everything_that_could_run_something_is_told_what_it_may(files: WebFiles, names: list[str]) -> None:
+    running = [name for name in names if name.endswith(".html") or name == "worker.js"]
+
+    assert len(running) == 4
+    for name in running:
+        assert files.answer(name).headers["Content-Security-Policy"].startswith("default-src 'none'; "), name
 
 
 def test_what_is_known_already_is_not_sent_again_in_either_coding(files: WebFiles) -> None:

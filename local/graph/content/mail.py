@@ -3,6 +3,8 @@
 https://learn.microsoft.com/en-us/graph/api/resources/message Not here: PATCH and DELETE, see `writing`.
 """
 
+import html
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +35,8 @@ DRAFT_WRITABLE = ALWAYS_WRITABLE | {
 }
 RECIPIENTS = ("toRecipients", "ccRecipients", "bccRecipients")
 LINE = "_" * 32
+_UNSEEN = re.compile(r"<(style|script|head|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<[^>]*>")
 
 
 def draft(asked: Asked, user_id: str, folder_id: str | None = None) -> Done:
@@ -121,8 +125,11 @@ def owner_of(world: World, user_id: str) -> Person:
 
 
 def preview(body: Mapping[str, Any]) -> str:
-    """Return the beginning of a body."""
-    return str(body.get("content") or "")[: outlook.PREVIEW_LENGTH]
+    """Return the beginning of a body, as text: `bodyPreview` has no tags in it, whatever the body has."""
+    content = str(body.get("content") or "")
+    if str(body.get("contentType") or "").lower() == "html":
+        content = " ".join(html.unescape(_TAGS.sub(" ", _UNSEEN.sub(" ", content))).split())
+    return content[: outlook.PREVIEW_LENGTH]
 
 
 def _message(asked: Asked, user_id: str, message_id: str) -> Entity:

@@ -85,7 +85,8 @@ export class Live {
   async #once() {
     let opened = false;
     try {
-      let granted = await this.negotiate(this.feeds);
+      let asked = this.feeds;
+      let granted = await this.negotiate(asked);
       this.token = granted.accessToken;
       const connection = await this.connect(granted.url, () => this.token);
       this.connection = connection;
@@ -100,10 +101,11 @@ export class Live {
       let failures = 0;
       while (open && !this.stopped && this.isOnline()) {
         const pause = failures ? Math.min(LONGEST_PAUSE, SHORTEST_RENEWAL * failures) : granted.renewAfter * 1000;
-        await this.#pause(Math.max(failures ? 0 : SHORTEST_RENEWAL, pause));
+        if (asked === this.feeds || failures) await this.#pause(Math.max(SHORTEST_RENEWAL, pause));
         if (!open || this.stopped || !this.isOnline()) break;
         try {
-          granted = await this.negotiate(this.feeds);
+          asked = this.feeds;
+          granted = await this.negotiate(asked);
           this.token = granted.accessToken;
           if (failures) this.onOpen(); // for a while nothing may have been for us
           failures = 0;

@@ -70,6 +70,7 @@ export class MailView {
   render() {
     const { mailbox } = this;
     this.split.classList.toggle("opened", Boolean(this.openId));
+    this.element.dataset.live = String(mailbox.report?.live ?? false);
     if (!mailbox.isConnected && !(mailbox.report === null && mailbox.list.mails.size)) return arrange(this.element, [this.#welcome()]);
     arrange(this.element, [this.split]);
     this.#renderFolders();
@@ -194,7 +195,7 @@ export class MailView {
   /** @param {string | null} id */
   #drawNothing(id) {
     const words = !id ? "Choose a mail to read it." : this.isOnline() ? "This mail is not here (any more)." : "This mail has not been kept in this browser.";
-    fill(this.reading, el("header", {}, el("a", { class: "back", href: "#/mail" }, "All mail")), el("p", { class: "empty" }, words));
+    fill(this.reading, el("header", {}, el("a", { class: "back", href: "#/mail" }, "All mail"), el("div", {}, el("h1", {}, "Mail"))), el("p", { class: "empty" }, words));
   }
 
   /** @param {Mail} mail */

@@ -39,7 +39,18 @@ export class OutboxView {
       { data: { state: action.state, key: action.key } },
       el("p", { class: "what" }, `${WHAT[action.kind]} “${action.subject || "(no subject)"}”${read}`, action.kind === "reply" && el("span", { class: "sub" }, ` ${String(action.body.comment ?? "").slice(0, 120)}`)),
       el("p", { class: "state" }, this.#words(action)),
-      action.state !== "sending" && el("p", { class: "buttons" }, el("button", { type: "button", class: "quiet", onclick: () => this.outbox.retry(action.key) }, "Try again"), el("button", { type: "button", class: "quiet", onclick: () => this.outbox.discard(action.key) }, "Discard")),
+      action.state !== "sending" && this.#buttons(action),
+    );
+  }
+
+  /** @param {Action} action */
+  #buttons(action) {
+    const again = action.state === "refused" || (action.problem && this.isOnline());
+    return el(
+      "p",
+      { class: "buttons" },
+      again && el("button", { type: "button", class: "quiet", onclick: () => this.outbox.retry(action.key) }, "Try again"),
+      el("button", { type: "button", class: "quiet", onclick: () => this.outbox.discard(action.key) }, "Discard"),
     );
   }
 

@@ -57,6 +57,18 @@ async def test_a_mail_goes_to_everybody_here_and_stays_among_the_sent(graph: Sim
         assert arrived["ccRecipients"][1]["emailAddress"] == {"name": "Far", "address": "far@away.example"}
 
 
+async def test_the_preview_of_a_page_is_text(graph: Simulator, asker: Asker) -> None:
+    author, reader = graph.world.people[:2]
+    body = outgoing(reader)
+    page = "<style>p { color: red }</style><p>Fish &amp;\n chips</p><p>at <b>noon</b></p>"
+    body["message"]["body"] = {"contentType": "HTML", "content": page}
+
+    await asker.ask("POST", f"users/{author.id}/sendMail", body)
+
+    [arrived] = await folder(asker, reader, "inbox")
+    assert (arrived["bodyPreview"], arrived["body"]["content"]) == ("Fish & chips at noon", page)
+
+
 async def test_a_mail_need_not_be_kept_among_the_sent(graph: Simulator, asker: Asker) -> None:
     author, other = graph.world.people[:2]
     await asker.ask("POST", f"users/{author.address}/sendMail", outgoing(other) | {"saveToSentItems": False})
