@@ -19,6 +19,7 @@ from local.bench.live import measure_live
 from local.bench.many_subscriptions import measure_many
 from local.bench.material import Material, make_material
 from local.bench.opening import measure_opening
+from local.bench.pixels import measure_pixels
 from local.bench.pulling import measure_pulling
 from local.bench.reading import measure_reading
 from local.bench.rules import measure_rules
@@ -88,5 +89,6 @@ def _measures(plot: Path | None) -> dict[str, Callable[[Material, bool], list[Fi
         "subscriptions": lambda _, quick: measure_many(quick=quick, plot=plot),
         "simulator": lambda _, quick: measure_simulator(quick=quick),
         "live": lambda material, quick: measure_live(material.folder, quick=quick),
+        "pixels": lambda material, quick: measure_pixels(material.folder, quick=quick),
         "latency": lambda material, quick: measure_latency(material.folder, quick=quick),
     }
