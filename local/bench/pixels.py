@@ -49,7 +49,7 @@ def measure_pixels(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 async def _perform(folder: Path, chromium: str, seconds: int) -> tuple[list[float], int]:
-    async with set_up(folder, besides=("live",)) as stage:
+    async with set_up(folder, besides=["live"]) as stage:
         channel = stage.world["channels"][0]
         person = stage.world["people"][0]["name"]
         await stage.graph("POST", "/_sim/post", {"where": channel["path"], "text": _FIRST})
