@@ -53,10 +53,10 @@ class Settled:
 
 
 def order_of(work: Queue) -> Callable[[str], Awaitable[None]]:
-    """Give what orders that a mailbox be settled."""
+    """Give what orders that a mailbox be settled, once whoever orders it has written down why."""
 
     async def order(name: str) -> None:
-        await work.put(write_work(MailboxWork(name=name)))
+        await work.put(write_work(MailboxWork(name=name)), delay=_LOOK_AGAIN)
 
     return order
 
