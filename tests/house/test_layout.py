@@ -10,7 +10,8 @@ import pytest
 from tests.house.shipping import ROOT
 
 PRODUCT = [path for part in ("shared", "blueprints", "local") for path in sorted((ROOT / part).rglob("*.py"))]
-GRAPHS_NOUNS = {"resource", "mailbox"}  # Python has modules of these names, one on some systems only; Graph's words go first
+GRAPHS_NOUNS = {"resource", "mailbox"}
+"""Python has modules of these names, of one on some systems only; Graph's words go first."""
 OURS = [path for path in PRODUCT if "node_modules" not in path.parts]
 
 
