@@ -4,11 +4,11 @@ import { atTheBrowser, graph, happen, live, newContext, newTab, overflow, pictur
 
 const [mine, theirs] = told.world.mailboxes;
 const HOSTILE = `
-  <style>body { background: url(http://127.0.0.1:9/style.gif) }</style>
+  <style>body { background: url(${told.helm}/style.gif) }</style>
   <p id="main">Please <a href="javascript:parent.pwned='link'">click</a> or <a href="https://example.com/">read</a>.</p>
   <script>parent.pwned = "script"</script>
   <img src="x" onerror="parent.pwned = 'handler'">
-  <img src="http://127.0.0.1:9/pixel.gif" width="1" height="1">
+  <img src="${told.helm}/pixel.gif" width="1" height="1">
   <svg onload="parent.pwned = 'svg'"><script>parent.pwned = "svg script"</script></svg>
   <iframe srcdoc="<script>top.pwned = 'frame'</script>"></iframe>
   <form action="https://example.com/steal"><input name="password"><button>Sign in again</button></form>
@@ -39,7 +39,7 @@ await atTheBrowser(async (browser) => {
   await page.getByRole("button", { name: "Connect my mailbox" }).click();
   const row = (subject) => page.locator(".mail a.row", { hasText: subject });
   const openMail = async (subject) => {
-    await openMail(subject);
+    await row(subject).click();
     await page.getByRole("heading", { name: subject }).waitFor();
   };
   await row("Before").waitFor();
@@ -88,8 +88,6 @@ await atTheBrowser(async (browser) => {
   await page.locator("#outbox").waitFor({ state: "hidden" });
 
   // what a stranger wrote: shown, and without any power
-  const asked = [];
-  page.on("request", (request) => asked.push(request.url()));
   await sendMail(theirs, mine, "Hostile", HOSTILE);
   seen.before = seen.errors.length;
   await openMail("Hostile");
@@ -99,7 +97,6 @@ await atTheBrowser(async (browser) => {
   seen.hostile = await frame.locator("body").innerHTML();
   seen.styled = await frame.locator("td").first().evaluate((cell) => getComputedStyle(cell).color);
   seen.link = await frame.getByText("click").getAttribute("href");
-  seen.strangers = asked.filter((url) => !url.startsWith(told.app) && !url.startsWith("data:") && !url.startsWith("ws:") && !/127\.0\.0\.1:\d{4,5}\//.test(url));
   await page.getByRole("button", { name: "Load images" }).click();
   await frame.getByText("12,000").waitFor();
   seen.still = await page.evaluate(() => globalThis.pwned ?? null);
@@ -132,6 +129,7 @@ await atTheBrowser(async (browser) => {
     await page.getByLabel(/Your reply/).fill(text);
     await page.getByRole("button", { name: "Send" }).click();
   }
+  await page.locator("#outbox summary", { hasText: "4 actions wait" }).waitFor();
   seen.waiting = await page.locator("#outbox summary").innerText();
   await page.locator("#outbox summary").click();
   seen.waitingViolations = await violations(page);

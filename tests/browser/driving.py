@@ -26,16 +26,18 @@ NEEDED = [
 
 
 class Helm:
-    """What scripts may ask for: a name of an order each, over HTTP."""
+    """What scripts may ask for: a name of an order each, over HTTP. And what nobody should ask for: ``fetched`` is what anybody did."""
 
     def __init__(self, orders: Mapping[str, Callable[[], Any]]) -> None:
         self._orders = orders
+        self.fetched: list[str] = []
         self._runner: web.AppRunner | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/{order}", self._obey)
+        app.router.add_get("/{name}", self._note)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -49,6 +51,10 @@ class Helm:
     async def _obey(self, request: web.Request) -> web.Response:
         self._orders[request.match_info["order"]]()
         return web.json_response({})
+
+    async def _note(self, request: web.Request) -> web.Response:
+        self.fetched.append(request.path)
+        return web.Response()
 
 
 async def drive(script: str, **told: Any) -> dict[str, Any]:

@@ -32,11 +32,11 @@ class Where:
 
     app: str
     graph: str
-    helm: str
+    helm: Helm
     world: dict[str, Any]
 
     def told(self) -> dict[str, Any]:
-        return {"app": self.app, "graph": self.graph, "helm": self.helm, "world": self.world}
+        return {"app": self.app, "graph": self.graph, "helm": self.helm.url, "world": self.world}
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def where(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Where
             set_up(folder, graph_options=(), extra=extra) as stage,
             Helm({"drop": signalr.drop_everybody}) as helm,
         ):
-            yield Where(app=stage.host_url, graph=stage.graph_url, helm=helm.url, world=stage.world)
+            yield Where(app=stage.host_url, graph=stage.graph_url, helm=helm, world=stage.world)
 
 
 def without_network(seen: dict[str, Any]) -> list[str]:
@@ -142,7 +142,7 @@ async def test_a_person_lives_with_their_mailbox(where: Where) -> None:
         assert power not in seen["hostile"], power
     assert seen["styled"] == "rgb(168, 50, 111)", "its looks are its writer's"
     assert seen["link"] is None
-    assert seen["strangers"] == [], "nobody else was asked for anything"
+    assert where.helm.fetched == [], "what a stranger's mail names was not fetched"
     assert seen["waiting"] == seen["afterReload"] == "4 actions wait for the network"
     assert seen["sentBefore"] == [0, 0]
     assert "Refused:" in seen["refused"]

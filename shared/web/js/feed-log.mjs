@@ -200,7 +200,7 @@ function itemOf(change) {
     first: change.position,
     last: change.position,
     created,
-    at: created || change.changed || change.arrived,
+    at: created || change.arrived,
     edited: Boolean(content.lastEditedDateTime) && !deleted,
     deleted,
     arrived: change.arrived,
