@@ -21,6 +21,7 @@ SECONDS = HOURS * 3600
 LOG_ALERTS = 5
 PRIVATE_ENDPOINTS = 4
 GATEWAY_UNITS = 1
+"""Of capacity. None is kept while nobody comes; with requests all day long, one is what is used."""
 
 TIMER_RUNS = HOURS * (60 / 5 + 60 / 15)
 """Of `renewal` and `sweep`, as local.settings.sample.json has them."""
