@@ -19,7 +19,7 @@ test: setup  ## every test; the first time it fetches Microsoft's own client of 
 	@$(PYTHON) local/setup.py sdk
 	@$(RUN) pytest -n 2
 
-browser: setup  ## the simulator's page in a real Chromium; make browser SCREENSHOTS=folder takes pictures
+browser: setup  ## the app's page and the simulator's in a real Chromium; make browser SCREENSHOTS=folder takes pictures
 	@$(RUN) local.chromium
 	@$(if $(SCREENSHOTS),SCREENSHOTS=$(SCREENSHOTS)) $(RUN) pytest -m browser tests/browser
 

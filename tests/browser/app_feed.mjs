@@ -1,6 +1,6 @@
 // A person reads feeds: live, away, back, in two tabs, in the dark and on a phone.
 
-import { atTheBrowser, happen, live, messages, newContext, newTab, order, overflow, picture, seen, signIn, told, violations } from "./person.mjs";
+import { atTheBrowser, happen, live, messages, newContext, newTab, order, overflow, seen, signIn, told, violations } from "./person.mjs";
 
 const [general, launch] = told.world.channels;
 
@@ -48,17 +48,15 @@ await atTheBrowser(async (browser) => {
   await page.locator(".side .row.unread .count", { hasText: "1" }).waitFor();
   seen.title = await page.title();
   seen.light = await violations(page);
-  await picture(page, "page-feed");
   await page.emulateMedia({ colorScheme: "dark" });
   seen.dark = await violations(page);
-  await picture(page, "page-feed-dark");
   await page.emulateMedia({ colorScheme: "light" });
 
   // arrow keys go through the messages
   await page.locator(".messages .message").last().focus();
   await page.keyboard.press("ArrowUp");
   await page.keyboard.press("Home");
-  seen.focused = await page.evaluate(() => document.activeElement.textContent.includes("since seven"));
+  seen.focused = await page.evaluate(() => document.activeElement.querySelector(".body").textContent);
 
   // a second tab shows the same
   const second = await newTab(context, page.url());
@@ -97,14 +95,13 @@ await atTheBrowser(async (browser) => {
   seen.away = await page.locator(".notice[data-kind=away] p").textContent();
   seen.back = (await messages(page)).filter((text) => text.startsWith("Missed"));
   seen.line = await page.locator(".messages .new").innerText();
-  await picture(page, "page-back");
   await page.reload();
   await page.locator(".message", { hasText: "Missed 7" }).waitFor();
   await live(page);
   seen.reloaded = (await messages(page)).filter((text) => text.startsWith("Missed"));
 
   seen.wide = await overflow(page);
-  const { storageState } = { storageState: await context.storageState() };
+  const storageState = await context.storageState();
   const phone = await newContext(browser, { phone: true, storageState });
   const small = await newTab(phone, `${told.app}/api/app#/feeds`);
   await live(small);
@@ -114,9 +111,8 @@ await atTheBrowser(async (browser) => {
   await small.locator(".message", { hasText: "Missed 7" }).waitFor();
   seen.narrow.push(await overflow(small));
   seen.phone = await violations(small);
-  await picture(small, "page-phone");
   await small.locator(".back", { hasText: "All feeds" }).tap();
-  seen.backToTheList = await small.locator(".side").isVisible();
+  await small.locator(".side").waitFor();
 
   // signing out removes what was kept
   await small.locator("#who summary").tap();

@@ -1,7 +1,7 @@
 // The page as a browser sees it that was never here: how fast, how much, and how little it lets anybody do. Sign-in is Microsoft's
 // own library, at an authority that speaks https.
 
-import { atTheBrowser, newContext, newTab, picture, seen, told, violations } from "./person.mjs";
+import { atTheBrowser, newContext, newTab, seen, told, violations } from "./person.mjs";
 
 await atTheBrowser(async (browser) => {
   const context = await newContext(browser, { ignoreHTTPSErrors: true, serviceWorkers: "block" });
@@ -20,7 +20,6 @@ await atTheBrowser(async (browser) => {
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   seen.paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
   seen.violations = await violations(page);
-  await picture(page, "page-welcome");
 
   // there and back with MSAL; the API is called with the token that came of it
   await page.getByRole("button", { name: "Sign in" }).click();

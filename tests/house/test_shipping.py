@@ -41,7 +41,8 @@ def test_what_the_app_needs_does_ship(shipped: Path) -> None:
     for name in ("subscriptions", "dlp_rules"):
         assert (shipped / f"shared/schemas/{name}.schema.json").is_file()
     here = {path.relative_to(ROOT) for part in ("shared", "blueprints") for path in (ROOT / part).rglob("*.py")}
-    assert all((shipped / path).is_file() for path in here)
+    page = {path.relative_to(ROOT) for path in (ROOT / "shared/web").rglob("*") if path.is_file()}
+    assert all((shipped / path).is_file() for path in here | page)
 
 
 def test_the_copy_starts_with_the_samples_settings_and_has_every_function(shipped: Path) -> None:

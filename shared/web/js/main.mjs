@@ -128,6 +128,7 @@ class Session {
       if (words) notice("away", words);
       return;
     }
+    if (feed.summary.kind.startsWith("mail") && this.mailbox?.isConnected) return; // the mailbox tells of it itself
     const [last] = added.slice(-1);
     announce(added.length === 1 ? `${last.item.by || "Somebody"} wrote in ${feed.title}` : `${counted(added.length, "new message")} in ${feed.title}`);
   }

@@ -175,7 +175,7 @@ export class MailView {
   /** @param {string} id */
   #markRead(id) {
     const mail = this.mailbox.get(id);
-    if (mail && !mail.isRead && this.visible && this.openId === id) this.outbox.add({ kind: "read", message: id, subject: mail.subject, body: { isRead: true } });
+    if (mail?.body && !mail.isRead && this.visible && this.openId === id) this.outbox.add({ kind: "read", message: id, subject: mail.subject, body: { isRead: true } });
   }
 
   #renderMail() {
@@ -247,15 +247,17 @@ export class MailView {
 
   /** @param {Mail} mail @param {import("./actions.mjs").Kind} kind @param {Record<string, any>} body */
   async #ask(mail, kind, body) {
+    if (kind !== "read") this.#goOn(mail.id);
     await this.outbox.add({ kind, message: mail.id, subject: mail.subject, body });
-    if (kind !== "read") this.#goOn(mail);
   }
 
-  /** The mail is gone from here: show the next one in the list, as mail readers do, or on a phone the list. @param {Mail} mail */
-  #goOn(mail) {
-    const narrow = getComputedStyle(this.side).display === "none";
-    const next = narrow ? undefined : this.mailbox.in(this.folder ?? "").find((each) => each.received <= mail.received);
-    location.hash = next ? `#/mail/${encodeURIComponent(next.id)}` : "#/mail";
+  /** The mail is gone from here: back to the list, at the mail after it. Nothing is opened, and so read, that nobody chose. @param {string} id */
+  #goOn(id) {
+    const rows = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll("a.row")]);
+    const at = rows.findIndex((row) => row.dataset.id === id);
+    const next = rows[at + 1] ?? rows[at - 1];
+    window.addEventListener("hashchange", () => next?.isConnected && next.focus(), { once: true });
+    location.hash = "#/mail";
   }
 
   // -- answering ----------------------------------------------------------------------------------------------------

@@ -111,16 +111,18 @@ export function withdraw(kind) {
 }
 
 const BETWEEN_ANNOUNCEMENTS = 1_500;
-let toTell = "";
+const MOST_AT_ONCE = 3;
+/** @type {string[]} */
+let toTell = [];
 /** Tell those who listen rather than look; when much happens, the latest of it every now and then. @param {string} words */
 export function announce(words) {
-  if (!toTell) {
+  if (!toTell.length) {
     setTimeout(() => {
-      byId("told").textContent = toTell;
-      toTell = "";
+      byId("told").textContent = toTell.join(". ");
+      toTell = [];
     }, BETWEEN_ANNOUNCEMENTS);
   }
-  toTell = words;
+  toTell = [...toTell, words].slice(-MOST_AT_ONCE);
 }
 
 /** @param {() => void} onSignIn @param {string} [why] */
