@@ -75,6 +75,7 @@ from shared.dlp_options import read_dlp_options
 from shared.errors import SettingsError, StorageError
 from shared.feed_operations import FEED_OPERATIONS, FEED_SCHEMAS
 from shared.feed_reading import FeedReading
+from shared.feed_titles import FeedTitles
 from shared.finding_reading import FindingReading
 from shared.forwarding import read_endpoint
 from shared.graph.catalogue import find as find_resource
@@ -160,7 +161,7 @@ class Composition:
             "webhook": lambda: [webhook.build(self.reception)],
             "processor": lambda: [processor.build(self.pipeline)],
             "subscriptions": self._keep_subscriptions,
-            "feed": lambda: [feed.build(FeedReading(store=self.feed_table))],
+            "feed": lambda: [feed.build(FeedReading(store=self.feed_table, titles=self.titles_if_any))],
             "findings": lambda: [findings.build(FindingReading(store=self.finding_table, now=utc_now))],
         }
         absent: dict[str, str] = {}
@@ -579,6 +580,16 @@ class Composition:
         return Membership(self.graph, utc_now, home_tenant_id=self.settings.graph_tenant_id)
 
     @cached_property
+    def feed_titles(self) -> FeedTitles:
+        """What feeds are called."""
+        return FeedTitles(self.graph, self.membership, utc_now, home_tenant_id=self.settings.graph_tenant_id)
+
+    @property
+    def titles_if_any(self) -> FeedTitles | None:
+        """The same; None where part ``live`` does not run, and Graph may not be asked for names."""
+        return self.feed_titles if self.settings.asks_for_live_clients and not self.settings.missing("live") else None
+
+    @cached_property
     def signalr(self) -> SignalR:
         """The service that holds our clients' connections. Raises SettingsError where it is not to be found."""
         endpoint, signer = read_access(self.settings, own_identity)
@@ -610,7 +621,9 @@ class Composition:
     @cached_property
     def user_feeds(self) -> UserFeeds:
         """Feeds for the people who are in them."""
-        return UserFeeds(callers=self.callers, membership=self.membership, store=self.feed_table)
+        return UserFeeds(
+            callers=self.callers, membership=self.membership, titles=self.feed_titles, store=self.feed_table
+        )
 
     @cached_property
     def negotiation(self) -> Negotiation:

@@ -73,11 +73,22 @@ FEED_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Anything": {"type": "object"},
     "Feed": {
         "type": "object",
-        "required": ["id", "resource", "kind"],
+        "required": ["id", "resource", "kind", "title", "team"],
         "properties": {
             "id": _FEED_ID,
             "resource": {"type": "string", "description": "The channel, chat or mail folder, as Graph's path."},
             "kind": {"type": "string", "enum": ["channel", "chat", "mail folder", "mailbox", "feed"]},
+            "title": {
+                "type": ["string", "null"],
+                "description": (
+                    "What people call it: a channel's or folder's name, a chat's topic or the others in it, the mailbox's owner. "
+                    "Null while that is not known; names may be hours old."
+                ),
+            },
+            "team": {
+                "type": ["string", "null"],
+                "description": "The name of a channel's team, likewise; null for all else.",
+            },
         },
     },
     "Feeds": {

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from shared.answers import Answer, answer_error, answer_json, answer_problem
 from shared.errors import BadRequest, StorageError
-from shared.feeds import is_feed_id, print_change, print_feed
+from shared.feed_titles import FeedTitles
+from shared.feeds import NAMELESS, is_feed_id, print_change, print_feed
 from shared.ports import FeedLogRow, FeedStore
 
 DEFAULT_TOP: Final = 50
@@ -56,16 +57,19 @@ def print_page(rows: Sequence[FeedLogRow], query: PageQuery) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedReading:
-    """Answers of the operators' view."""
+    """Answers of the operators' view. Without ``titles`` no feed has a name: where people sign in, Graph tells them."""
 
     store: FeedStore
+    titles: FeedTitles | None = None
 
     async def feeds(self) -> Answer:
         """List every feed."""
         try:
-            return answer_json(200, {"feeds": [print_feed(each) for each in await self.store.feeds()]})
+            feeds = await self.store.feeds()
         except StorageError as problem:
             return answer_problem(problem)
+        called = await self.titles.find(feeds) if self.titles else {}
+        return answer_json(200, {"feeds": [print_feed(each, called.get(each.feed, NAMELESS)) for each in feeds]})
 
     async def page(self, feed: str, query: Mapping[str, str]) -> Answer:
         """Read one page: without a position the latest changes, newest first."""

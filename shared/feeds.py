@@ -7,8 +7,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from shared.graph.resource import Resource
 from shared.graph.timestamp import write_timestamp
@@ -16,6 +17,17 @@ from shared.ports import FeedEntry, FeedLogRow, FeedSummary
 
 _FEED_ID = re.compile(r"f[a-z2-7]{24}")
 _KINDS: Mapping[str, str] = {"channels": "channel", "chats": "chat", "mailFolders": "mail folder", "users": "mailbox"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedTitle:
+    """What people call a feed, and the team that a channel is in; None where that is not known."""
+
+    title: str | None = None
+    team: str | None = None
+
+
+NAMELESS: Final = FeedTitle()
 
 
 def feed_of(resource: Resource) -> FeedSummary:
@@ -38,9 +50,15 @@ def is_feed_id(text: str) -> bool:
     return _FEED_ID.fullmatch(text) is not None
 
 
-def print_feed(feed: FeedSummary) -> dict[str, Any]:
+def print_feed(feed: FeedSummary, called: FeedTitle = NAMELESS) -> dict[str, Any]:
     """Print a feed as the list of feeds has it."""
-    return {"id": feed.feed, "resource": feed.resource, "kind": feed.kind}
+    return {
+        "id": feed.feed,
+        "resource": feed.resource,
+        "kind": feed.kind,
+        "title": called.title,
+        "team": called.team,
+    }
 
 
 def print_change(row: FeedLogRow) -> dict[str, Any]:

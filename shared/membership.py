@@ -14,17 +14,17 @@ Not here: who somebody is (`shared.callers`).
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeVar
+from datetime import timedelta
+from typing import Any, Final
 
 from shared.caller import Caller
 from shared.errors import GraphApiError, GraphProtocolError, NotNow
 from shared.graph.links import relative_path
 from shared.graph.resource import Resource, Template, is_guid, read_resource
 from shared.ports import Clock, FeedSummary, Graph
+from shared.remembering import Remembered
 from shared.telemetry import log_line
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,7 +46,20 @@ _BUDGET: Final = timedelta(seconds=10)
 _NOT_FOUND: Final = 404
 _PERSON: Final = "#microsoft.graph.aadUserConversationMember"
 
-_Answer = TypeVar("_Answer")
+MOST_NAMED: Final = 4
+"""As many names of a chat's members are kept: three beside whoever is looking."""
+_LONGEST_NAME: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participants:
+    """Some of those in a chat, (user, name) in Graph's order, the user empty where it names none; and how many they all are."""
+
+    named: tuple[tuple[str, str], ...] = ()
+    count: int = 0
+
+
+NOBODY: Final = Participants()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,52 +68,10 @@ class _Members:
 
     people: frozenset[tuple[str, str]]
     complete: bool = True
+    participants: Participants = NOBODY
 
     def has(self, caller: Caller) -> bool:
         return not self.people.isdisjoint({(caller.tenant_id, caller.user_id), ("", caller.user_id)})
-
-
-class _Remembered(Generic[_Answer]):
-    """Answers for a while, each asked for once however many wait for it, and bounded by what they weigh. Failures are not kept."""
-
-    def __init__(self, now: Clock, *, most: int, weigh: Callable[[_Answer], int]) -> None:
-        self._now = now
-        self._most = most
-        self._weigh = weigh
-        self._weight = 0
-        self._known: OrderedDict[str, tuple[_Answer, datetime]] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[_Answer]] = {}
-
-    async def get(self, key: str, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        known = self._known.get(key)
-        if known is not None and self._now() < known[1]:
-            self._known.move_to_end(key)
-            return known[0]
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.ensure_future(self._ask(key, ask))
-            task.add_done_callback(lambda done: self._asked(key, done))
-        return await asyncio.shield(task)  # whoever gives up waiting leaves it to the others
-
-    async def _ask(self, key: str, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        begun = self._now()  # what changes while Graph is answering may not be in the answer
-        answer = await ask()
-        self._forget(key)
-        self._known[key] = (answer, begun + REMEMBERED)
-        self._weight += self._weigh(answer)
-        while self._weight > self._most and len(self._known) > 1:
-            self._forget(next(iter(self._known)))
-        return answer
-
-    def _forget(self, key: str) -> None:
-        known = self._known.pop(key, None)
-        if known is not None:
-            self._weight -= self._weigh(known[0])
-
-    def _asked(self, key: str, done: "asyncio.Task[_Answer]") -> None:
-        del self._asking[key]
-        if not done.cancelled():
-            done.exception()  # looked at: nobody may be waiting any more
 
 
 class Membership:
@@ -119,8 +90,8 @@ class Membership:
         self._home = home_tenant_id
         self._patience = patience.total_seconds()
         self._budget = budget.total_seconds()
-        self._lists = _Remembered[_Members](now, most=_MOST_REMEMBERED, weigh=lambda members: len(members.people) + 1)
-        self._singly = _Remembered[bool](now, most=_MOST_REMEMBERED, weigh=lambda _: 1)
+        self._lists = Remembered[_Members](now, most=_MOST_REMEMBERED, weigh=_weigh, lasts=lambda _: REMEMBERED)
+        self._singly = Remembered[bool](now, most=_MOST_REMEMBERED, weigh=lambda _: 1, lasts=lambda _: REMEMBERED)
 
     async def may_see(self, caller: Caller, feed: FeedSummary) -> bool:
         """Tell whether somebody may see a feed. Raises NotNow when that cannot be told."""
@@ -155,9 +126,13 @@ class Membership:
         told = list(zip(feeds, answers, strict=True))
         return [feed for feed, answer in told if answer], [feed for feed, answer in told if answer is None]
 
+    async def participants(self, chat: Resource, tenant_id: str) -> Participants:
+        """Name some of those in a chat, as a tenant sees it ("" for our own), from what is remembered if it is. Raises what Graph raises."""
+        listed = await self._lists.get(f"{tenant_id}/{chat}", lambda: self._list(chat, tenant_id))
+        return listed.participants
+
     async def _is_member(self, caller: Caller, home: Resource) -> bool:
-        # in the tenant of whoever asks: what Graph does not show there, they do not see here
-        tenant_id = "" if caller.tenant_id == self._home else caller.tenant_id
+        tenant_id = tenant_to_ask(caller, self._home)
         key = f"{tenant_id}/{home}"
         listed = await self._lists.get(key, lambda: self._list(home, tenant_id))
         if listed.complete or listed.has(caller):
@@ -168,6 +143,7 @@ class Membership:
         in_channel = _CHANNEL.match(home) is not None
         path = f"/{home.path}/{'allMembers' if in_channel else 'members'}"
         people: set[tuple[str, str]] = set()
+        named: list[tuple[str, str]] = []
         count = 0
         for _ in range(_MOST_PAGES):
             answer = await self._read(path, tenant_id)
@@ -176,13 +152,17 @@ class Membership:
             found = _values(answer)
             count += len(found)
             people |= {person for each in found if (person := _person(each))}
+            if not in_channel:
+                named += [name for each in found if (name := _name(each))][: MOST_NAMED - len(named)]
             following = answer.get("@odata.nextLink")
             if following is None:
                 break
             path = relative_path(following)
         else:
             raise GraphProtocolError(f"{home} has more than {_MOST_PAGES} pages of members")
-        return _Members(people=frozenset(people), complete=not (in_channel and count >= _MOST_LISTED))
+        complete = not (in_channel and count >= _MOST_LISTED)
+        participants = Participants(named=tuple(named), count=count)
+        return _Members(people=frozenset(people), complete=complete, participants=participants)
 
     async def _find(self, caller: Caller, channel: Resource, tenant_id: str) -> bool:
         if not is_guid(caller.user_id):
@@ -200,6 +180,15 @@ class Membership:
             if problem.status == _NOT_FOUND:
                 return None
             raise
+
+
+def tenant_to_ask(caller: Caller, home_tenant_id: str) -> str:
+    """Say in which tenant Graph is asked: that of whoever looks, so that what it does not show there, they do not see here."""
+    return "" if caller.tenant_id == home_tenant_id else caller.tenant_id
+
+
+def _weigh(members: _Members) -> int:
+    return len(members.people) + len(members.participants.named) + 1
 
 
 def _find_home(caller: Caller, feed: FeedSummary) -> Resource | bool:
@@ -232,3 +221,13 @@ def _person(member: object) -> tuple[str, str] | None:
     if not isinstance(user_id, str) or not user_id:
         return None
     return (tenant_id.lower() if isinstance(tenant_id, str) else "", user_id.lower())
+
+
+def _name(member: object) -> tuple[str, str] | None:
+    """Read what a member is called, whoever or whatever it is."""
+    if not isinstance(member, dict):
+        return None
+    user_id, name = member.get("userId"), member.get("displayName")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    return (user_id.lower() if isinstance(user_id, str) else "", " ".join(name.split())[:_LONGEST_NAME].strip())

@@ -24,6 +24,7 @@ from shared.caller import Caller
 from shared.callers import Callers
 from shared.errors import EarshotError, NotNow
 from shared.feed_reading import PageQuery, print_page, read_page_query, read_rows
+from shared.feed_titles import FeedTitles
 from shared.feeds import is_feed_id, print_feed
 from shared.membership import Membership
 from shared.ports import FeedStore, FeedSummary
@@ -41,6 +42,7 @@ class UserFeeds:
 
     callers: Callers
     membership: Membership
+    titles: FeedTitles
     store: FeedStore
 
     async def feeds(self, headers: Mapping[str, str]) -> Answer:
@@ -53,7 +55,9 @@ class UserFeeds:
                 raise NotNow("which feeds you may see cannot be told right now: try again in a minute")
         except EarshotError as problem:
             return answer_problem(problem)
-        body = {"feeds": [print_feed(each) for each in visible]} | ({"incomplete": True} if untold else {})
+        called = await self.titles.find(visible, caller)
+        printed = [print_feed(each, called[each.feed]) for each in visible]
+        body = {"feeds": printed} | ({"incomplete": True} if untold else {})
         answer = answer_json(200, body, PRIVATE)
         tag = f"{_FORM}.{hashlib.sha256(answer.body).hexdigest()[:24]}"
         return unchanged(tag, asked.get("if-none-match", ""), PRIVATE) or await _sent(answer, tag, asked)

@@ -17,6 +17,7 @@ from shared.adapters.feed_table import FeedTable
 from shared.adapters.memory import MemorySigningKeys
 from shared.adapters.storage import PATIENT, Storage
 from shared.callers import Callers
+from shared.feed_titles import FeedTitles
 from shared.feeds import entry_of, feed_of
 from shared.graph.resource import read_resource
 from shared.graph.signed_token import TrustedKeys, read_signing_keys
@@ -51,7 +52,8 @@ async def _measure(material: Material, connection: str, *, quick: bool) -> list[
         await _write(table)
         callers = _callers(material)
         membership = Membership(_Graph(), _now, home_tenant_id=TENANT)
-        feeds = UserFeeds(callers=callers, membership=membership, store=table)
+        titles = FeedTitles(_Graph(), membership, _now, home_tenant_id=TENANT)
+        feeds = UserFeeds(callers=callers, membership=membership, titles=titles, store=table)
         tokens = [_token(material, number) for number in range(_QUICK_TOKENS if quick else _TOKENS)]
         figures = await _recognise(callers, tokens, _QUICK_AGAIN if quick else _AGAIN)
         return figures + await _read(feeds, tokens[0], _QUICK_READS if quick else _READS)

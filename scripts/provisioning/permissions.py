@@ -126,6 +126,13 @@ MEMBERS: Final[Mapping[str, Access]] = {
 }
 """What it takes to see who is in a channel or chat, and so may see its feed: the least that no team or chat has to agree to by itself."""
 
+TITLES: Final[Sequence[Access]] = (
+    Access(hear="Channel.ReadBasic.All", page=f"{_API}/channel-get"),
+    Access(hear="Team.ReadBasic.All", page=f"{_API}/team-get"),
+)
+"""What it takes to call a channel and its team by their names. A chat has its topic from whoever may read it, else the names of those
+in it, which `MEMBERS` shows; a mail folder is named to whoever may hear its mail. Nothing is asked for to have the owners of mailboxes named."""
+
 _SHOWS_MEMBERS: Final = frozenset({"Chat.Read.All"})
 """Who may read all chats is also shown who is in them, by the page above; of channels nothing of the kind is said."""
 
@@ -220,7 +227,7 @@ def _derive_entry(entry: Mapping[str, Any], *, live: bool) -> Iterator[Reason | 
     yield from _derive_people(entry, known)
     yield from _derive_handlers(entry, known)
     if live:
-        yield from _derive_members(entry, known, access)
+        yield from _derive_people_who_look(entry, known, access)
 
 
 def _reads_content(entry: Mapping[str, Any]) -> bool:
@@ -270,11 +277,19 @@ def _derive_handlers(entry: Mapping[str, Any], known: CatalogueEntry) -> Iterato
             yield _because(marking, entry, "to mark messages that break a rule")
 
 
-def _derive_members(entry: Mapping[str, Any], known: CatalogueEntry, access: Access) -> Iterator[Reason]:
-    """List what shows who is in a channel or chat. A mailbox is its owner's, without asking; no other feed is shown to anybody."""
+def _derive_people_who_look(entry: Mapping[str, Any], known: CatalogueEntry, access: Access) -> Iterator[Reason]:
+    """List what shows who is in a channel or chat, and what it is called.
+
+    A mailbox is its owner's, without asking; no other feed is shown to anybody.
+    """
     names = _handlers_of(entry)
-    if known.odata_type == _CHAT_MESSAGE and (names is None or _FEED in names) and access.hear not in _SHOWS_MEMBERS:
+    if known.odata_type != _CHAT_MESSAGE or (names is not None and _FEED not in names):
+        return
+    if access.hear not in _SHOWS_MEMBERS:
         yield _because(MEMBERS[_place_of(known)], entry, "to show a feed only to those who are in it")
+    if _place_of(known) == "teams":
+        for each in TITLES:
+            yield _because(each, entry, "to call a feed by its name")
 
 
 def _place_of(messages: CatalogueEntry) -> str:

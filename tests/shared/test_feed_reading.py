@@ -1,6 +1,7 @@
 """What operators read of feeds."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 
 from shared.adapters.memory import MemoryFeedStore, Outage
 from shared.feed_reading import FeedReading
+from shared.feed_titles import FeedTitles
 from shared.feeds import entry_of, feed_of
 from shared.graph.resource import read_resource
-from tests.builders import NOW
+from shared.membership import Membership
+from tests.builders import NOW, TENANT
+from tests.shared.test_membership import Graph
 
 RESOURCE = read_resource("chats/c/messages/m0")
 FEED = feed_of(RESOURCE).feed
@@ -47,8 +51,17 @@ async def test_feeds_are_listed() -> None:
 
     assert (answer.status, json.loads(answer.body)) == (
         200,
-        {"feeds": [{"id": FEED, "resource": "chats/c", "kind": "chat"}]},
+        {"feeds": [{"id": FEED, "resource": "chats/c", "kind": "chat", "title": None, "team": None}]},
     )
+
+
+async def test_operators_read_what_feeds_are_called() -> None:
+    graph = Graph({"/chats/c": {"topic": "Lunch"}})
+    membership = Membership(graph, lambda: NOW, home_tenant_id=TENANT)
+    titles = FeedTitles(graph, membership, lambda: NOW, home_tenant_id=TENANT)
+    answer = await replace(await reading(), titles=titles).feeds()
+
+    assert [each["title"] for each in json.loads(answer.body)["feeds"]] == ["Lunch"]
 
 
 async def test_without_a_position_the_newest_come_first() -> None:

@@ -11,6 +11,7 @@ from shared.adapters.memory import MemoryFeedStore, MemorySigningKeys
 from shared.answers import Answer
 from shared.callers import Callers
 from shared.errors import GraphApiError
+from shared.feed_titles import FeedTitles
 from shared.feeds import entry_of, feed_of, print_change
 from shared.graph.resource import read_resource
 from shared.membership import Membership
@@ -38,7 +39,11 @@ class Reader:
         tokens = TokenCheck(builders.token_judge(), MemorySigningKeys(), lambda: self.now)
         self.callers = Callers(builders.user_token_judge(None), tokens, lambda: self.now)
         self.membership = Membership(self.graph, lambda: self.now, home_tenant_id=TENANT)
-        self.feeds = UserFeeds(callers=self.callers, membership=self.membership, store=self.store)
+        self.titles = FeedTitles(self.graph, self.membership, lambda: self.now, home_tenant_id=TENANT)
+        self.feeds = self.make()
+
+    def make(self) -> UserFeeds:
+        return UserFeeds(callers=self.callers, membership=self.membership, titles=self.titles, store=self.store)
 
     async def write(self, home: str = CHANNEL, number: int = 1, text: str = "hello", **changes: Any) -> FeedLogRow:
         item = read_resource(f"{home}/messages/m{number}")
@@ -78,6 +83,30 @@ async def test_people_are_shown_their_own_feeds(reader: Reader) -> None:
     assert "Authorization" in mine.headers["Vary"]
 
 
+async def test_feeds_have_the_names_that_people_know(reader: Reader) -> None:
+    reader.graph.answers |= {
+        f"/{CHANNEL}?$select=displayName": {"displayName": "General"},
+        "/teams/t?$select=displayName": {"displayName": "Sales"},
+    }
+    named = {each["kind"]: (each["title"], each["team"]) for each in read(await reader.list())["feeds"]}
+
+    assert named == {"channel": ("General", "Sales"), "mailbox": ("Adele Vance", None)}
+
+
+async def test_nobody_is_told_the_name_of_a_feed_that_they_may_not_see(reader: Reader) -> None:
+    await reader.list(ALEX)
+
+    assert not [path for path, _ in reader.graph.asked if "displayName" in path]
+
+
+async def test_a_name_that_becomes_known_is_news(reader: Reader) -> None:
+    unknown = await reader.list()
+    reader.graph.answers[f"/{CHANNEL}?$select=displayName"] = {"displayName": "General"}
+    reader.now = NOW + timedelta(hours=4)
+
+    assert (await reader.list(**{"If-None-Match": unknown.headers["ETag"]})).status == 200
+
+
 async def test_a_page_is_what_was_written(reader: Reader) -> None:
     row = await reader.write(number=2, text="more")
     answer = await reader.page(query={"after": "1"})
@@ -112,7 +141,7 @@ async def test_a_removed_member_is_a_stranger_within_five_minutes(reader: Reader
 
     assert (await reader.page(**{"If-None-Match": tag})).status == 404
     assert read(await reader.list())["feeds"] == [
-        {"id": MAIL_FEED, "resource": f"users/{USER}", "kind": "mailbox"},
+        {"id": MAIL_FEED, "resource": f"users/{USER}", "kind": "mailbox", "title": "Adele Vance", "team": None},
     ]
 
 
@@ -155,7 +184,7 @@ async def test_a_page_that_changed_while_it_was_read_has_no_tag(reader: Reader) 
         return rows
 
     reader.store = _With(reader.store, meanwhile)  # type: ignore[assignment]
-    reader.feeds = UserFeeds(callers=reader.callers, membership=reader.membership, store=reader.store)
+    reader.feeds = reader.make()
 
     assert "ETag" not in (await reader.page()).headers
 

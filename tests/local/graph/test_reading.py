@@ -277,6 +277,27 @@ async def test_recordings_are_listed_by_who_organized_the_meeting(graph: Simulat
         assert [each["id"] for each in await asker.listed(path)] == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("teams/{team}", "displayName"),
+        ("teams/{team}/channels/{channel}", "displayName"),
+        ("users/{user}/mailFolders/inbox", "displayName"),
+        ("users/{user}", "displayName"),
+        ("chats/{chat}", "topic"),
+    ],
+)
+async def test_of_a_thing_one_may_ask_for_its_name_alone(graph: Simulator, asker: Asker, path: str, name: str) -> None:
+    ids = place(graph, "channel").ids | place(graph, "chat").ids | {"user": graph.world.people[0].id}
+    whole = await asker.get(path.format(**ids))
+    answer = await asker.get(f"{path.format(**ids)}?$select={name}")
+
+    assert {key: value for key, value in answer.items() if not key.startswith("@")} == {
+        "id": whole["id"],
+        name: whole[name],
+    }
+
+
 async def test_a_guest_of_a_team_is_no_user_here(graph: Simulator, asker: Asker) -> None:
     team = graph.world.entities[f"teams/{place(graph, 'channel').ids['team']}"]
     acts.add_member(graph.world, team, Person(id=NOWHERE, name="A guest", address="guest@away.example"))
