@@ -1,6 +1,6 @@
 // A person connects their mailbox, reads, answers, moves and deletes: with a network, without one, and where Graph refuses.
 
-import { atTheBrowser, graph, happen, live, newContext, newTab, overflow, picture, seen, sendMail, signIn, told, violations } from "./person.mjs";
+import { atTheBrowser, graph, happen, live, newContext, newTab, overflow, seen, sendMail, signIn, told, violations } from "./person.mjs";
 
 const [mine, theirs] = told.world.mailboxes;
 const HOSTILE = `
@@ -147,7 +147,6 @@ await atTheBrowser(async (browser) => {
   seen.refused = await page.locator("#outbox li[data-state=refused]").innerText();
   seen.summary = await page.locator("#outbox summary").innerText();
   seen.refusedViolations = await violations(page);
-  await picture(page, "page-refused");
   await page.getByRole("button", { name: "Try again" }).click();
   await page.locator("#outbox li[data-state=refused]").waitFor();
   await page.getByRole("button", { name: "Discard" }).click();

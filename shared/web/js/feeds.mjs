@@ -8,7 +8,7 @@ import { Teller } from "./teller.mjs";
 /**
  * @typedef {import("./api.mjs").Api} Api @typedef {import("./store.mjs").Store} Store
  * @typedef {import("./feed-log.mjs").Item} Item @typedef {import("./feed-log.mjs").Effect} Effect
- * @typedef {{ id: string, resource: string, kind: string, name?: string }} Summary
+ * @typedef {{ id: string, resource: string, kind: string, title?: string | null, team?: string | null }} Summary
  */
 
 const AT_ONCE = 4;
@@ -48,12 +48,19 @@ export class Feed {
 
   /** What the feed is called: as the server says, else by who writes there, those first who did first: then it keeps its name. */
   get title() {
-    if (this.summary.name) return this.summary.name;
+    if (this.summary.title) return this.summary.title;
+    if (this.summary.kind.startsWith("mail")) return "My mail"; // nobody sees another's
     const people = [...new Set(this.log.inOrder().map((item) => item.by).filter(Boolean))];
     const [first, second, ...others] = people.length > 1 ? people.map((name) => name.split(" ")[0]) : people;
     if (!first) return capital(this.summary.kind);
     if (others.length) return `${first}, ${second} and ${others.length} more`;
     return second ? `${first} and ${second}` : first;
+  }
+
+  /** What kind of thing it is, and where: "Channel in Sales". */
+  get place() {
+    const { kind, team } = this.summary;
+    return team ? `${capital(kind)} in ${team}` : capital(kind);
   }
 
   /** When something last happened here. */
@@ -95,10 +102,11 @@ export class Feeds {
     for (const id of [...this.all.keys()]) if (!wanted.has(id)) this.all.delete(id);
     for (const summary of feeds) {
       const known = this.all.get(summary.id);
-      if (known) known.summary = summary;
+      // a name that the server does not know right now is still the one that it was
+      if (known) known.summary = { ...summary, title: summary.title ?? known.summary.title, team: summary.team ?? known.summary.team };
       else this.#add(summary, new FeedLog(), undefined);
     }
-    await this.store.saveFeeds(feeds);
+    await this.store.saveFeeds([...this.all.values()].map((feed) => feed.summary));
     this.changed.tell();
     const order = [...wanted].sort((one, other) => Number(other === first) - Number(one === first));
     await eachOf(order.slice(0, MOST_HEARD), AT_ONCE, (id) => this.resume(id));

@@ -8,6 +8,8 @@ import { Teller } from "./teller.mjs";
 /** @typedef {import("./mail-list.mjs").Mail} Mail @typedef {import("./mail-api.mjs").Folder} Folder @typedef {import("./mail-api.mjs").Report} Report */
 
 const CONNECTING_PAUSE = 2_000;
+/** Mails, the latest; what is older is fetched again by whoever looks for it. */
+const MOST_KEPT = 1_000;
 
 export class Mailbox {
   /** @param {{ api: import("./mail-api.mjs").MailApi, store: import("./store.mjs").Store, outbox: import("./outbox.mjs").Outbox }} told */
@@ -33,7 +35,10 @@ export class Mailbox {
 
   /** Take up what was kept. */
   async open() {
-    this.list = new MailList(await this.store.mails());
+    const latestFirst = (await this.store.mails()).sort((one, other) => other.received.localeCompare(one.received));
+    this.list = new MailList(latestFirst.slice(0, MOST_KEPT));
+    const tooOld = latestFirst.slice(MOST_KEPT).map((mail) => mail.id);
+    if (tooOld.length) await this.store.saveMails([], tooOld);
     this.folders = (await this.store.note("folders")) ?? [];
     this.report = (await this.store.note("mailbox")) ?? null;
     this.changed.tell();

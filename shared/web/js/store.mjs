@@ -10,7 +10,7 @@ import { joined, shortened } from "./feed-log.mjs";
  * @typedef {import("./feed-log.mjs").Item} Item
  * @typedef {import("./feed-log.mjs").Stretch} Stretch
  * @typedef {import("./actions.mjs").Action} Action
- * @typedef {{ id: string, resource: string, kind: string, name?: string, stretch?: Stretch | null, read?: number }} FeedRow
+ * @typedef {{ id: string, resource: string, kind: string, title?: string | null, team?: string | null, stretch?: Stretch | null, read?: number }} FeedRow
  */
 
 const VERSION = 1;
@@ -57,7 +57,7 @@ export class Store {
         await forgetItems(items, row.id);
       }
       const before = new Map(known.map((row) => [row.id, row]));
-      for (const { id, resource, kind, name } of rows) feeds.put({ ...before.get(id), id, resource, kind, name });
+      for (const { id, resource, kind, title, team } of rows) feeds.put({ ...before.get(id), id, resource, kind, title, team });
     });
   }
 
@@ -102,10 +102,9 @@ export class Store {
     return this.#all("mails");
   }
 
-  /** @param {any[]} changed @param {string[]} gone @param {boolean} [anew] */
-  async saveMails(changed, gone, anew = false) {
+  /** @param {any[]} changed @param {string[]} gone */
+  async saveMails(changed, gone) {
     await this.#change(["mails"], async ([mails]) => {
-      if (anew) mails.clear();
       for (const mail of changed) mails.put(mail);
       for (const id of gone) mails.delete(id);
     });

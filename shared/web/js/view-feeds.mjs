@@ -100,7 +100,7 @@ export class FeedsView {
     const rows = this.feeds.inOrder().map((feed) => {
       const unread = feed.unread(this.feeds.myId);
       const last = feed.log.inOrder().at(-1);
-      const state = JSON.stringify([feed.title, unread, last?.last, last?.at, feed.id === this.openId]);
+      const state = JSON.stringify([feed.title, feed.place, unread, last?.last, last?.at, feed.id === this.openId]);
       return this.#kept(this.listed, feed.id, state, () => this.#row(feed, last, unread, now));
     });
     forgetOthers(this.listed, new Set(this.feeds.all.keys()));
@@ -124,7 +124,7 @@ export class FeedsView {
         sign(feed),
         el("span", { class: "row-top" }, el("span", { class: "row-title" }, feed.title), last && time(last.at, now)),
         el("span", { class: "row-words" }, words),
-        el("span", { class: "row-kind" }, feed.summary.kind),
+        el("span", { class: "row-kind" }, feed.place),
         unread > 0 && el("span", { class: "count" }, String(unread), el("span", { class: "unseen" }, " unread")),
       ),
     );
@@ -144,7 +144,7 @@ export class FeedsView {
     const [atEnd, line] = [this.wasAtEnd, this.messages.querySelector(".new")];
     const items = feed.log.inOrder();
     if (this.title.textContent !== feed.title) this.title.textContent = feed.title;
-    this.sub.textContent = feed.problem || `${capital(feed.summary.kind)} · ${counted(items.length, "message")}${feed.log.hasOlder ? " here, more on the server" : ""}`;
+    this.sub.textContent = feed.problem || `${feed.place} · ${counted(items.length, "message")}${feed.log.hasOlder ? " here, more on the server" : ""}`;
     this.older.hidden = !feed.log.hasOlder;
     this.hint.hidden = items.length > 0;
     this.hint.textContent = feed.isKnown ? "Nothing has been said here yet." : this.isOnline() ? "Opening…" : "You are offline, and this feed has not been opened here before.";
@@ -255,9 +255,4 @@ function sign(feed) {
 /** @param {Map<string, any>} kept @param {Set<string>} wanted */
 function forgetOthers(kept, wanted) {
   for (const id of kept.keys()) if (!wanted.has(id) && !id.startsWith("day ") && id !== "new") kept.delete(id);
-}
-
-/** @param {string} text */
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
