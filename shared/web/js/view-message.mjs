@@ -15,7 +15,7 @@ const REACTIONS = /** @type {Record<string, string>} */ ({ like: "👍", heart: 
  */
 export function showMessage(item, { now, mine, follows, parent }) {
   const classes = ["message", mine && "mine", follows && "follows", item.deleted && "deleted"].filter(Boolean).join(" ");
-  const happened = eventWords(item);
+  const happened = item.deleted && !item.by ? "A message was deleted" : eventWords(item);
   if (happened) return el("li", { class: "happened", data: { id: item.id } }, `${happened} · `, time(item.at, now));
   return el(
     "li",
