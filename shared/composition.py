@@ -586,8 +586,13 @@ class Composition:
 
     @property
     def titles_if_any(self) -> FeedTitles | None:
-        """The same; None where part ``live`` does not run, and Graph may not be asked for names."""
-        return self.feed_titles if self.settings.asks_for_live_clients and not self.settings.missing("live") else None
+        """The same; None where part ``live`` does not run, and the app need not be allowed to ask for names."""
+        if not self.settings.asks_for_live_clients or self.settings.missing("live"):
+            return None
+        try:
+            return self.feed_titles
+        except SettingsError:  # of the credential, which the part itself tells of
+            return None
 
     @cached_property
     def signalr(self) -> SignalR:

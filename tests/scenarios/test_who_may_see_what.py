@@ -223,6 +223,25 @@ async def test_people_see_what_is_theirs_and_nothing_else(town: Town, number: in
     assert set(negotiated.json["refused"]) == {feed for name, feed in town.feeds.items() if name not in mine}
 
 
+async def test_feeds_are_called_what_people_call_them(town: Town) -> None:
+    """The list waits for Graph but a moment: on a slow machine the names are there when it is asked for again."""
+    token, team = await town.sign_in(town.people[0]), town.place("channel").ids["team"]
+    wanted = {
+        "channel": ("General", town.graph.world.entities[f"teams/{team}"].content["displayName"]),
+        "chat": (town.people[2].name, None),
+        "mailbox": (town.people[0].name, None),
+        "folder": ("Inbox", None),
+    }
+    named: dict[str, tuple[str, str]] = {}
+    for _ in range(20):
+        listed = await town.ask("GET", "/feeds", token)
+        named = {each["id"]: (each["title"], each["team"]) for each in listed.json["feeds"]}
+        if all(title for title, _ in named.values()):
+            break
+
+    assert named == {town.feeds[name]: called for name, called in wanted.items()}
+
+
 async def test_who_asks_for_somebody_else_in_any_other_way_gets_their_own(town: Town) -> None:
     """Who calls is in the token, and nowhere else."""
     token, other = await town.sign_in(town.people[3]), town.people[0].id

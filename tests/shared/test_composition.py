@@ -108,6 +108,7 @@ def test_what_people_call_is_there_where_live_clients_are_asked_for(compose: Com
 
     assert functions(app.blueprints()) >= FOR_USERS
     assert app.live_if_any is app.live
+    assert app.titles_if_any is app.user_feeds.titles
 
 
 async def test_where_nobody_asks_for_live_clients_nothing_is_open_to_people_and_status_says_how(
@@ -121,6 +122,14 @@ async def test_where_nobody_asks_for_live_clients_nothing_is_open_to_people_and_
     assert not functions(parts) & FOR_USERS
     assert SIGNALR in body["leftOut"]["live"][0]
     assert app.live_if_any is None
+    assert app.titles_if_any is None
+
+
+def test_operators_read_feeds_without_names_where_there_is_nothing_to_ask_graph_with(compose: Compose) -> None:
+    app = compose(**{f"{SIGNALR}__serviceUri": "https://live.service.signalr.net", "GRAPH_CREDENTIAL": "client-secret"})
+
+    assert "manage_feeds" in functions(app.blueprints())
+    assert app.titles_if_any is None
 
 
 def test_live_clients_that_are_asked_for_wrongly_leave_everything_else_running(
