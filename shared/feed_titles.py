@@ -21,7 +21,7 @@ from shared.caller import Caller
 from shared.errors import GraphApiError, GraphProtocolError
 from shared.feeds import NAMELESS, FeedTitle
 from shared.graph.resource import Resource, Template, read_resource
-from shared.membership import NOBODY, Membership, Participants, tenant_to_ask
+from shared.membership import MOST_NAMED, NOBODY, Membership, Participants, tenant_to_ask
 from shared.ports import Clock, FeedSummary, Graph
 from shared.remembering import Remembered
 from shared.telemetry import log_line
@@ -45,7 +45,7 @@ _AT_ONCE: Final = 4
 _MOST_REMEMBERED: Final = 20_000
 """Names, some 10 MB."""
 _LONGEST: Final = 200
-_MOST_SHOWN: Final = 3
+_MOST_SHOWN: Final = MOST_NAMED - 1
 _NOT_FOR_US: Final = frozenset({403, 404})
 
 

@@ -226,18 +226,19 @@ async def test_what_is_known_already_does_not_wait_for_what_is_not() -> None:
     house.graph.let_go = asyncio.Event()
     many = [feed(f"chats/{number}") for number in range(50)]
     found = await house.titles.find([*many, feed(CHANNEL)], ADELE)
-    asked = len(house.asked) - 2
     house.graph.let_go.set()
+    await asyncio.gather(*house.titles._names._asking.values())
 
     assert found[feed(CHANNEL).feed] == FeedTitle(title="General", team="Sales")
-    assert asked <= 4, "nobody asks for more than a few at a time, and nothing begins when the time is up"
-    await asyncio.gather(*house.titles._names._asking.values())
+    chats = {path.removesuffix("/members") for path in house.asked if path.startswith("/chats")}
+    assert 0 < len(chats) <= 4, "nothing begins when the time is up"
 
 
 async def test_however_many_look_graph_is_asked_once_and_by_few_at_a_time(house: House) -> None:
     house.graph.let_go = asyncio.Event()
-    homes = [CHANNEL, *(f"chats/{number}" for number in range(8))]
-    looking = [asyncio.create_task(house.titles.find([feed(home) for home in homes], ADELE)) for _ in range(20)]
+    feeds = [feed(home) for home in (CHANNEL, *(f"chats/{number}" for number in range(8)))]
+    orders = [feeds[number:] + feeds[:number] for number in range(9)]  # so that each begins with others
+    looking = [asyncio.create_task(house.titles.find(order, ADELE)) for order in orders * 3]
     await house.graph.is_asked.wait()
     for _ in range(20):
         await asyncio.sleep(0)
