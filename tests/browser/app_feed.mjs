@@ -99,6 +99,8 @@ await atTheBrowser(async (browser) => {
   await page.locator(".message", { hasText: "Missed 7" }).waitFor();
   await live(page);
   seen.reloaded = (await messages(page)).filter((text) => text.startsWith("Missed"));
+  await page.locator(".reading h1", { hasText: "General" }).waitFor(); // by now Graph has told, however slow it was
+  seen.place = await page.locator(".reading .sub").innerText();
 
   seen.wide = await overflow(page);
   const storageState = await context.storageState();

@@ -129,6 +129,7 @@ async def test_a_person_reads_feeds_goes_away_and_comes_back(where: Where) -> No
     assert seen["away"] == "You were away for 12 minutes; 7 messages came meanwhile."
     assert seen["back"] == seen["reloaded"] == [f"Missed {number}" for number in range(1, 8)]
     assert "new since you were here" in seen["line"].lower()
+    assert seen["place"].startswith("Channel in Northwind · ")
     assert (seen["wide"], seen["narrow"]) == (0, [0, 0]), "nothing sticks out, on a desk or on a phone"
     assert seen["left"] == []
 
