@@ -46,7 +46,10 @@ async def _closed(storage: Storage) -> Any:
 async def test_a_request_is_answered_alike(
     worker: Worker, host: str, storage: Storage, route: str, query: dict[str, str], content: bytes
 ) -> None:
-    for queue in ("notifications", "subscription-work"):  # what tests before this one have left there is not its business
+    for queue in (
+        "notifications",
+        "subscription-work",
+    ):  # what tests before this one have left there is not its business
         await _take_all(storage, queue)
     # an empty value never reaches a function: hosts drop it
     ours = worker.post(route, content, **{name: value for name, value in query.items() if value})
