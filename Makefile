@@ -17,7 +17,7 @@ up: setup  ## the same, kept running for you to play with
 
 test: setup  ## every test; the first time it fetches Microsoft's own client of Graph (470 MB) for them
 	@$(PYTHON) local/setup.py sdk
-	@$(RUN) pytest -n 2
+	@$(RUN) pytest -n 3 --dist worksteal
 
 browser: setup  ## the app's page and the simulator's in a real Chromium; make browser SCREENSHOTS=folder takes pictures
 	@$(RUN) local.chromium
