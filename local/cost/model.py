@@ -164,10 +164,10 @@ def standing(size: Size, options: frozenset[str], values: Mapping[str, float]) -
 
 def heard(size: Size, load: Load, values: Mapping[str, float]) -> list[Used]:
     """List what a month's notifications use. Of a hub each body is taken as a batch of its own, the dearest way again."""
-    if not load.notifications_per_day:
-        return []
     bodies = load.monthly / load.per_body
     envelopes = bodies * envelopes_per_body(load, values)
+    if not envelopes:
+        return []
     quantities = {"table-requests": _table_requests(load, envelopes, values)}
     if load.delivery == "hub":
         groups = {"hub": (bodies, size.ready_hub)}

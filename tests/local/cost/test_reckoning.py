@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.cost.model import HOURS, SECONDS, Bill, Load, cpu_ms, envelopes_per_body, gigabytes_logged, reckon
@@ -195,6 +195,7 @@ loads = st.builds(
 )
 
 
+@example(load=replace(QUIET, notifications_per_day=5e-324, per_body=60.0), size="large", options=set())
 @given(load=loads, size=st.sampled_from(sorted(sizes())), options=st.sets(st.sampled_from(sorted(OPTIONS))))
 def test_no_bill_pays_anybody_and_what_is_fixed_does_not_move(load: Load, size: str, options: set[str]) -> None:
     written = bill(size, load, *options)
