@@ -146,6 +146,20 @@ class ListedFinding:
         """Where it stands in the list of all findings."""
         return place_of(self.finding.found, self.finding.id)
 
+    @property
+    def printed(self) -> dict[str, object]:
+        """What an alert and the list of findings say alike: which rule, how grave, and where in the message."""
+        return {
+            "rule": self.finding.rule,
+            "kind": self.finding.kind,
+            "severity": self.finding.severity,
+            "status": self.status,
+            "part": self.finding.part,
+            "partIndex": self.finding.part_index,
+            "start": self.finding.start,
+            "length": self.finding.length,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingQuery:

@@ -1,7 +1,7 @@
 """Figures beside their targets, and the arithmetic of taking them. Pure; printing is the command line's."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,20 @@ class Figure:
             "met": self.met,
             "note": self.note,
         }
+
+
+def waits(what: str, measured: Mapping[str, tuple[float | None, float]], *, note: str) -> list[Figure]:
+    """Make figures of how long something took: milliseconds and their target by percentile; what never came took for ever."""
+    return [
+        Figure(
+            name=f"{what}, {name}",
+            value=float("inf") if value is None else value,
+            unit="ms",
+            target=target,
+            note=note,
+        )
+        for name, (value, target) in measured.items()
+    ]
 
 
 def difference(measured: Sequence[float], baseline: Sequence[float]) -> float:

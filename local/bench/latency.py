@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from local.bench.figures import Figure
+from local.bench.figures import Figure, waits
 from local.demo.play import play
 from local.demo.reckoning import Reckoning, reckon
 from local.demo.stage import set_up
@@ -35,13 +35,4 @@ def _figures(rate: int, reckoning: Reckoning) -> list[Figure]:
         f"{reckoning.handled} of {reckoning.changes} changes, {len(reckoning.lost)} lost, {len(reckoning.twice)} twice"
     )
     measured = {"p50": (reckoning.latency_p50_ms, _P50_MS), "p99": (reckoning.latency_p99_ms, _P99_MS)}
-    return [
-        Figure(
-            name=f"change to handler at {rate} a second, {name}",
-            value=float("inf") if value is None else value,
-            unit="ms",
-            target=target,
-            note=note,
-        )
-        for name, (value, target) in measured.items()
-    ]
+    return waits(f"change to handler at {rate} a second", measured, note=note)

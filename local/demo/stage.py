@@ -52,10 +52,6 @@ _OURS = (
     "FORWARD_",
     "ENCRYPTION_",
     "SUBSCRIPTIONS_",
-    "AZURESIGNALR",
-    "API_",
-    "WEB_CLIENT_",
-    "TOKEN_CACHE_",
     "AZUREFUNCTIONSJOBHOST__",
 )
 

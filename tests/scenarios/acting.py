@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +15,7 @@ from azure.storage.queue import QueueClient
 
 from local.demo.processes import Running, start
 from local.demo.reckoning import Reckoning
-from local.demo.stage import ROOT, Stage
+from local.demo.stage import ROOT, Stage, host_command
 from shared.graph.client_state import mint_client_state
 
 T = TypeVar("T")
@@ -71,7 +70,7 @@ async def run_by_hand(stage: Stage, function: str) -> None:
 @asynccontextmanager
 async def another_host(stage: Stage, name: str) -> AsyncIterator[Running]:
     """Run one more host of the same app on the same storage: it shares queues and partitions with the first."""
-    command = [sys.executable, "-m", "local", "host", "--app", str(stage.app_folder), "--port", "0"]
+    command = host_command("local", port=0, app=stage.app_folder)
     log = stage.folder / f"{name}.log"
     host = await start(name, command, folder=ROOT, environ=stage.environ, log=log)
     try:
