@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.functions as func
 
@@ -121,6 +121,8 @@ from shared.token_check import TokenCheck
 from shared.user_feeds import UserFeeds
 from shared.user_tokens import UserTokens
 from shared.web_files import PageConfig, WebFiles, page_scope
+
+Given = TypeVar("Given")
 
 _LOGGER = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent
@@ -332,11 +334,21 @@ class Composition:
         )
 
     @cached_property
+    def subscription_work(self) -> StorageQueue:
+        """Queue ``subscription-work``."""
+        return StorageQueue(self.storage, "subscription-work")
+
+    @cached_property
+    def dead_letters(self) -> StorageQueue:
+        """Queue ``notifications-poison``."""
+        return StorageQueue(self.storage, "notifications-poison")
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What takes the rest of an envelope."""
         return Keeping(
             queue=StorageQueue(self.storage, "notifications"),
-            dead_letters=StorageQueue(self.storage, "notifications-poison"),
+            dead_letters=self.dead_letters,
             payloads=PayloadBlobs(self.storage),
             oversize=self.oversize,
             schedule=Schedule(
@@ -587,12 +599,7 @@ class Composition:
     @property
     def titles_if_any(self) -> FeedTitles | None:
         """The same; None where part ``live`` does not run, and the app need not be allowed to ask for names."""
-        if not self.settings.asks_for_live_clients or self.settings.missing("live"):
-            return None
-        try:
-            return self.feed_titles
-        except SettingsError:  # of the credential, which the part itself tells of
-            return None
+        return self._if_live_runs(lambda: self.feed_titles)
 
     @cached_property
     def signalr(self) -> SignalR:
@@ -608,11 +615,15 @@ class Composition:
     @property
     def live_if_any(self) -> LiveWatch | None:
         """The same; None where part ``live`` does not run."""
+        return self._if_live_runs(lambda: self.live)
+
+    def _if_live_runs(self, give: Callable[[], Given]) -> Given | None:
+        """Give what belongs to part ``live``; None where that does not run, for whatever reason: the part itself tells of it."""
         if not self.settings.asks_for_live_clients or self.settings.missing("live"):
             return None
         try:
-            return self.live
-        except SettingsError:  # which the part itself tells of
+            return give()
+        except SettingsError:
             return None
 
     @cached_property
@@ -663,7 +674,7 @@ class Composition:
             keys=self.settings.token_cache_keys,
             now=utc_now,
             random=os.urandom,
-            ended=order_of(StorageQueue(self.storage, "subscription-work")),
+            ended=order_of(self.subscription_work),
         )
 
     @cached_property
@@ -675,7 +686,7 @@ class Composition:
             store=self.mailbox_table,
             subscriptions=self.subscription_table,
             tokens=self.user_tokens,
-            work=StorageQueue(self.storage, "subscription-work"),
+            work=self.subscription_work,
             home_tenant_id=self.settings.graph_tenant_id,
             now=utc_now,
             actions=self.mail_actions,
@@ -709,7 +720,7 @@ class Composition:
             consumer_group=self.settings.event_hub_consumer_group,
             policy=replace(self.policy, delivery="eventhub"),
             pipeline=self.pipeline,
-            work=StorageQueue(self.storage, "subscription-work"),
+            work=self.subscription_work,
             marks=self.hub_marks,
             threads=self.threads,
             now=utc_now,
@@ -720,7 +731,7 @@ class Composition:
         """What clears up."""
         return Sweep(
             ledger=self.ledger,
-            dead_letters=StorageQueue(self.storage, "notifications-poison"),
+            dead_letters=self.dead_letters,
             keeping=self.keeping,
             now=utc_now,
         )
@@ -767,7 +778,7 @@ class Composition:
             settings=self.settings,
             graph=PacedGraph(self.graph, now=utc_now, pause=asyncio.sleep),
             store=self.subscription_table,
-            work=StorageQueue(self.storage, "subscription-work"),
+            work=self.subscription_work,
             catch_up=self.catch_up,
             silence=self.silence,
             own_endpoint=self.own_webhook,

@@ -5,7 +5,6 @@ Each part is in its own module; the command line is `cli`.
 
 import asyncio
 import random
-import signal
 import socket
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from local.host.storage import Storage
 from local.host.time_spans import read_time_span
 from local.host.timer_listener import TimerListener
 from local.host.worker_link import IndexingError, WorkerLink
+from local.stopping import told_to_stop
 
 SECONDS_TO_FINISH = 3.0
 LINE_LIMIT = 16_384
@@ -71,7 +71,7 @@ async def serve(
     port = door.getsockname()[1]
     settings = merge(environ, local, app=app, port=port)
     options = read_host_json((app / "host.json").read_text(encoding="utf-8"), settings)
-    done = _signalled()
+    done = told_to_stop()
     storage = Storage(settings)
     worker = WorkerLink(app, settings, options.function_timeout, lambda header: _show(header, options))
     try:
@@ -200,13 +200,6 @@ def _say_why(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
         console.log(f"A listener ended: {type(error).__name__}: {error}")
-
-
-def _signalled() -> asyncio.Event:
-    done, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, done.set)
-    return done
 
 
 async def _unless(done: asyncio.Event, starting: Coroutine[Any, Any, list[dict[str, Any]]]) -> list[dict[str, Any]]:

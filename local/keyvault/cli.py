@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 
 from local.keyvault.vault import AUTHORITY, Vault
+from local.stopping import told_to_stop
 
 PORT = 7444
 
@@ -38,9 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     names = arguments.certificate or ["earshot"]
     async with Vault(port=arguments.port, authority=arguments.authority, state_dir=arguments.state_dir) as vault:
         for name in names:

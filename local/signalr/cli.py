@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 
 from local.signalr.service import MOST, SignalRService
+from local.stopping import told_to_stop
 
 PORT = 8888
 
@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     service = SignalRService(
         port=arguments.port,
         authority=arguments.authority.rstrip("/"),

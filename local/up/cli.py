@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import contextlib
-import signal
 
 from rich.console import Console
 
 from local.demo.cli import add_stage_arguments, make_console, prepare
 from local.demo.processes import StageError
 from local.demo.stage import Stage, set_up
+from local.stopping import told_to_stop
 
 _GUIDE = """\
 [bold green]Earshot is up.[/]
@@ -63,9 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _stay(arguments: argparse.Namespace, console: Console) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    ended = told_to_stop()
     folder = prepare(arguments.folder)
     async with set_up(folder, app=arguments.app.resolve(), host_kind=arguments.host, besides=("pull", "live")) as stage:
         console.print(_guide(stage, str(folder)), soft_wrap=True)

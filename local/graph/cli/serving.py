@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import json
 import logging
-import signal
 import sys
 import uuid
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from local.graph.cli.greeting import greet
 from local.graph.cli.places import HTTP_PORT, HTTPS_PORT
 from local.graph.cli.words import read_pair, read_setting
+from local.stopping import told_to_stop
 
 if TYPE_CHECKING:
     from local.graph.simulator import Simulator
@@ -117,9 +117,7 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(simulator: "Simulator", *, quiet: bool) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     async with simulator as graph:
         ready = {"ready": True, "http": graph.http_url, "https": graph.https_url, "ca": str(graph.ca_path)}
         if quiet:
